@@ -1,0 +1,141 @@
+"""Checkpoints: safetensors with preset and fingerprint inside, and the published code's format read in.
+
+Legend: a state is {parameter name: tensor}.
+"""
+
+import hashlib
+import io
+import json
+import pickle
+import re
+from collections.abc import Mapping
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from model.errors import BadCheckpoint
+from model.network import AFBURR, DEFAULT_PRESET, PRESETS, untrained
+
+FORMAT = "vos-batch-1"
+UNTRAINED = {"untrained": DEFAULT_PRESET, "untrained-resnet50": "resnet50"}
+"""Checkpoints without a file: reproducible random weights, for trying the machinery."""
+
+_OFFICIAL_NAMES = (
+    (r"^encoder_m\.conv1_([mo])\.", r"reference_encoder.mask_stem.conv1_\1."),
+    (r"^encoder_m\.", "reference_encoder.trunk."),
+    (r"^encoder_q\.", "query_encoder.trunk."),
+    (r"\.res2\.", ".layer1."),
+    (r"\.res3\.", ".layer2."),
+    (r"\.res4\.", ".layer3."),
+    (r"^keyval_r4\.Key\.", "key_value.key."),
+    (r"^keyval_r4\.Value\.", "key_value.value."),
+    (r"\.convFM\.", ".conv_fm."),
+    (r"\.RF(\d)\.", r".refine\1."),
+    (r"\.convFS\.", ".conv_fs."),
+    (r"\.ResFS\.", ".res_fs."),
+    (r"\.ResMM\.", ".res_mm."),
+    (r"\.pred2\.", ".pred."),
+    (r"\.local_convFM\.", ".local_conv."),
+    (r"\.local_ResMM\.", ".local_res."),
+    (r"\.local_pred2\.", ".local_pred."),
+)
+
+
+def fingerprint(network: AFBURR) -> str:
+    """16 hex digits over preset, names, types and values; independent of the file that holds them."""
+    digest = hashlib.sha256(network.preset.encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name}:{values.dtype}:{tuple(values.shape)}".encode())
+        digest.update(values.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def to_bytes(network: AFBURR, card: Mapping[str, str] | None = None) -> bytes:
+    """A safetensors file; `card` is free text about where the weights come from."""
+    described = {
+        **(card or {}),
+        "format": FORMAT,
+        "preset": network.preset,
+        "fingerprint": fingerprint(network),
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return safetensors.torch.save(tensors, described)
+
+
+def from_bytes(data: bytes, name: str) -> AFBURR:
+    """The network of a safetensors file; `name` is for messages.
+
+    Raises:
+        BadCheckpoint: not a checkpoint of ours, damaged, or not matching its preset in every entry.
+    """
+    card = read_card(data, name)
+    if card.get("format") != FORMAT:
+        raise BadCheckpoint(
+            f"{name} is no vos-batch checkpoint (its header does not say {FORMAT}); "
+            "turn a published one into ours with `vos-batch convert-checkpoint OFFICIAL.pth OUT.safetensors`"
+        )
+    if card["preset"] not in PRESETS:
+        raise BadCheckpoint(f"{name} holds the network {card['preset']!r}; known are {', '.join(PRESETS)}")
+    network = _filled(card["preset"], safetensors.torch.load(data), name)
+    if fingerprint(network) != card["fingerprint"]:
+        raise BadCheckpoint(f"{name} is damaged: its weights do not match the fingerprint in its header")
+    return network
+
+
+def read_card(data: bytes, name: str) -> dict[str, str]:
+    """The header's metadata (safetensors format: 8 bytes length, JSON)."""
+    try:
+        safetensors.torch.load(data)
+        size = int.from_bytes(data[:8], "little")
+        return dict(json.loads(data[8 : 8 + size]).get("__metadata__", {}))
+    except (SafetensorError, ValueError) as error:
+        raise BadCheckpoint(f"{name} is not a safetensors file: {error}") from error
+
+
+def load_untrained(name: str) -> AFBURR:
+    """One of `UNTRAINED`."""
+    return untrained(UNTRAINED[name])
+
+
+def from_official(data: bytes, name: str) -> AFBURR:
+    """The `resnet50` network of a published AFB-URR checkpoint (`torch.save` of a dict with key `model`).
+
+    Nothing in the file is executed: only tensors and plain containers are unpickled.
+
+    Raises:
+        BadCheckpoint: not such a file, or entries missing, unexpected or of another shape, all named.
+    """
+    try:
+        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise BadCheckpoint(f"{name} is not a file of weights that can be read safely: {error}") from error
+    state = loaded.get("model") if isinstance(loaded, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise BadCheckpoint(f"{name} is no published AFB-URR checkpoint: it needs a dict of tensors under 'model'")
+    return _filled("resnet50", {our_name(key): value for key, value in state.items()}, name)
+
+
+def our_name(official: str) -> str:
+    """The name of a published entry in our network."""
+    for pattern, replacement in _OFFICIAL_NAMES:
+        official = re.sub(pattern, replacement, official.removeprefix("module."))
+    return official
+
+
+def _filled(preset: str, state: Mapping[str, Tensor], name: str) -> AFBURR:
+    network = AFBURR(preset)
+    own = network.state_dict()
+    faults = [f"missing: {key}" for key in own if key not in state]
+    faults += [f"unexpected: {key}" for key in state if key not in own]
+    faults += [
+        f"shape of {key}: {tuple(value.shape)} in the file, {tuple(own[key].shape)} in the network"
+        for key, value in state.items()
+        if key in own and value.shape != own[key].shape
+    ]
+    if faults:
+        raise BadCheckpoint(f"{name} does not fit the network {preset!r}:\n  " + "\n  ".join(faults))
+    network.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+    return network.eval()

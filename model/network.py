@@ -1,0 +1,136 @@
+"""AFB-URR: one network class, two sets of parts.
+
+`resnet50` is the published network, parameter for parameter. `lite0`, the default, is the same design on
+EfficientNet-Lite0 trunks: 2.1 M values instead of 33.1 M.
+
+Legend: B batch, K channels (background + objects), H W picture, h w = ceil(H/16) ceil(W/16), P = h w positions,
+C key width, V value width.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.bank import Rows
+from model.decoder import Decoder, DecoderWidths
+from model.encoders import KeyValue, QueryEncoder, ReferenceEncoder, to_rows
+from model.matcher import WORKSPACE_ELEMENTS, read
+from model.ops import crop, pad, padding_to_multiple
+from model.trunk import Lite0Trunk, ResNet50Trunk, Trunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """The parts and widths of a network."""
+
+    trunk: Callable[[], Trunk]
+    key_width: int
+    value_width: int
+    decoder: DecoderWidths
+
+
+PRESETS = {
+    "lite0": Preset(
+        trunk=Lite0Trunk,
+        key_width=64,
+        value_width=128,
+        decoder=DecoderWidths(wide=64, narrow=32, local=32),
+    ),
+    "resnet50": Preset(
+        trunk=ResNet50Trunk,
+        key_width=128,
+        value_width=512,
+        decoder=DecoderWidths(wide=256, narrow=256, local=32),
+    ),
+}
+DEFAULT_PRESET = "lite0"
+
+
+class Segmentation(NamedTuple):
+    """What `AFBURR.segment` finds."""
+
+    logits: Tensor
+    """[B, K, H, W] float32; softmax over K gives probabilities."""
+    use: list[list[Tensor]]
+    """Of each picture and channel: how much each stored row was used [M]."""
+
+
+class AFBURR(nn.Module):
+    """Two functions: what to remember of a frame, and what is where in a frame."""
+
+    def __init__(self, preset: str = DEFAULT_PRESET) -> None:
+        """Parts as `PRESETS[preset]` says; parameters as torch initialises them (see `untrained`)."""
+        super().__init__()
+        parts = PRESETS[preset]
+        self.preset = preset
+        self.query_encoder = QueryEncoder(parts.trunk())
+        self.reference_encoder = ReferenceEncoder(parts.trunk())
+        channels = self.query_encoder.trunk.channels
+        self.key_value = KeyValue(channels[-1], parts.key_width, parts.value_width)
+        self.decoder = Decoder(channels, parts.value_width, parts.decoder)
+
+    def memorize(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> list[list[Rows]]:
+        """Features of a frame under each of its masks: rows [P, C] and [P, V] of each picture and channel.
+
+        The picture is RGB in [0, 1], the masks probabilities. Carries gradients.
+        """
+        padding = padding_to_multiple(*picture_B3HW.shape[-2:])
+        r4 = self.reference_encoder(pad(picture_B3HW, padding), pad(masks_BKHW, padding), chunk=chunk)
+        key, value = self.key_value(r4.flatten(0, 1))
+        key_BKPC = to_rows(key).float().unflatten(0, r4.shape[:2])
+        value_BKPV = to_rows(value).float().unflatten(0, r4.shape[:2])
+        return [[Rows(*row) for row in zip(*frame, strict=True)] for frame in zip(key_BKPC, value_BKPV, strict=True)]
+
+    def segment(
+        self,
+        picture_B3HW: Tensor,
+        memory: Sequence[Sequence[Rows]],
+        *,
+        refine: bool = True,
+        chunk: int | None = None,
+        valid_weight: float = 1e-3,
+        workspace: int = WORKSPACE_ELEMENTS,
+    ) -> Segmentation:
+        """Find each picture's channels, given the rows remembered of them (`memory[b][k]`, K >= 2 alike in all b).
+
+        The picture is RGB in [0, 1]. Carries gradients, also into the memory.
+        """
+        padding = padding_to_multiple(*picture_B3HW.shape[-2:])
+        features = self.query_encoder(pad(picture_B3HW, padding))
+        key, value = self.key_value(features.r4)
+        readout, use = [], []
+        for query_PC, channels in zip(to_rows(key).float(), memory, strict=True):
+            reads = [read(rows, query_PC, valid_weight=valid_weight, workspace=workspace) for rows in channels]
+            readout.append(torch.stack([r.T.unflatten(1, key.shape[-2:]) for r, _ in reads]))
+            use.append([u for _, u in reads])
+        logits = self.decoder(torch.stack(readout), value, features, refine=refine, chunk=chunk)
+        return Segmentation(crop(logits, padding), use)
+
+
+def untrained(preset: str = DEFAULT_PRESET, *, seed: int = 0) -> AFBURR:
+    """A network with reproducible random weights: fan-in scaled normal, residual branches and outputs damped.
+
+    The convolutions of keys and values are centred (zero mean an output channel): behind ReLUs all keys would
+    look alike otherwise, and the bank would only merge.
+    """
+    network = AFBURR(preset).eval()
+    generator = np.random.default_rng(seed)
+    for name, parameter in sorted(network.named_parameters()):
+        if parameter.dim() == 4:
+            values = generator.standard_normal(tuple(parameter.shape))
+            if name.startswith("key_value."):
+                values -= values.mean(axis=(1, 2, 3), keepdims=True)
+            fan_in = parameter[0].numel()
+            values *= _gain(name) * np.sqrt(2 / fan_in)
+            parameter.data = torch.from_numpy(values.astype(np.float32))
+        elif name.endswith("bias"):
+            nn.init.zeros_(parameter)
+    return network
+
+
+def _gain(name: str) -> float:
+    return 0.4 if name.endswith(("project.weight", "conv3.weight", "conv2.weight")) else 1.0

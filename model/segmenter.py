@@ -1,0 +1,295 @@
+"""The main path: one object per video, one call per frame.
+
+    segmenter = VideoSegmenter(network, config, object_ids=(1, 2))
+    for frame in video:
+        result = segmenter.step(frame, prompt)
+
+A step encodes the frame, reads the bank, decodes and refines, merges the prompt in, memorizes what is there, and
+lets the bank absorb it. Live use, batch runs, evaluation and validation during training all use this loop.
+
+Legend: H, W native size; h, w network size (`max_side`); K channels = background + objects; P positions.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.bank import BACKGROUND, AdaptiveBank, BankConfig
+from model.errors import NonFinite, translate_out_of_memory
+from model.matcher import WORKSPACE_ELEMENTS
+from model.network import AFBURR
+from model.ops import one_hot
+from model.result import VOID, BankStatistics, FrameResult, FrameStatistics, ObjectStatistics, Prompt
+from model.uncertainty import ambiguity, frame_statistics, object_uncertainty
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterConfig:
+    """How one video is segmented. All but the last two can change a mask."""
+
+    bank: BankConfig = field(default_factory=BankConfig)
+    memory_every: int = 1
+    """Memorize every n-th frame (prompted frames always)."""
+    refine: bool = True
+    """Uncertain-region refinement."""
+    max_side: int = 864
+    """Longest side the network sees, in pixels; 0 = the video's own size."""
+    precision: Precision = "fp32"
+    object_chunk: int | None = None
+    """Channels that go through the network together; None: all."""
+    workspace: int = WORKSPACE_ELEMENTS
+    """Attention weights held at a time."""
+
+    def network_size(self, height: int, width: int) -> tuple[int, int]:
+        """(h, w) for a native size: scaled down to `max_side`, never up."""
+        longest = max(height, width)
+        if not self.max_side or longest <= self.max_side:
+            return height, width
+        scale = self.max_side / longest
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+class _Prediction(NamedTuple):
+    """What the network says of a frame, at network size."""
+
+    channels: tuple[int, ...]
+    logits_Khw: Tensor
+    probability_Khw: Tensor
+    labels_hw: Tensor
+
+
+class VideoSegmenter:
+    """Segments one video, frame by frame."""
+
+    def __init__(self, network: AFBURR, config: SegmenterConfig, *, object_ids: Sequence[int] = ()) -> None:
+        """`object_ids`: ids of all prompts to come, as far as known; they size the bank before the first frame."""
+        self._network = network.eval()
+        self._config = config
+        self._device = next(network.parameters()).device
+        self._bank = AdaptiveBank(config.bank)
+        self._planned = frozenset(object_ids)
+        self._objects: set[int] = set()
+        self._step = 0
+
+    def check_budget(self, height: int, width: int) -> None:
+        """Refuse a bank budget that cannot hold the planned objects of a video of this native size.
+
+        Raises:
+            BudgetTooSmall: with the numbers.
+        """
+        self._config.bank.resolve_budget(self._num_channels(), self._positions(height, width))
+
+    @torch.inference_mode()
+    def step(self, frame: Tensor, prompt: Prompt | None = None, *, keep_probabilities: bool = False) -> FrameResult:
+        """Segment the next frame.
+
+        Args:
+            frame: RGB uint8 [3, H, W], any device.
+            prompt: given masks of some objects in this frame, at native size.
+            keep_probabilities: put the probabilities at network size into the result.
+
+        Raises:
+            ValueError: a frame or prompt of the wrong shape or type.
+            NonFinite: NaN or infinity in features or scores.
+            OutOfMemory: the device's memory did not suffice.
+            BudgetTooSmall: the bank's budget cannot hold this many objects of this size.
+        """
+        _check(frame, prompt)
+        with translate_out_of_memory():
+            result = self._segment(frame, prompt, keep_probabilities)
+        self._step += 1
+        return result
+
+    def _segment(self, frame: Tensor, prompt: Prompt | None, keep_probabilities: bool) -> FrameResult:
+        height, width = frame.shape[-2:]
+        if prompt is None and not self._objects:
+            nothing = np.zeros((height, width), np.int32)
+            return FrameResult(labels=nothing, objects=(), statistics=None, bank=BankStatistics(), prompted=False)
+        picture = self._picture(frame)
+        self._objects.update(prompt.object_ids if prompt else ())
+        self._bank.begin_frame(channels=self._num_channels(), positions=self._positions(height, width), step=self._step)
+        prediction = self._predict(picture) if self._bank.channels else None
+        frame_stats, object_stats = self._statistics(prediction)
+        labels = self._native_labels(prediction, prompt, height, width)
+        self._memorize(picture, prediction, prompt)
+        return FrameResult(
+            labels=labels,
+            objects=object_stats,
+            statistics=frame_stats,
+            bank=self._bank.statistics(),
+            prompted=prompt is not None,
+            probabilities=_as_numpy(prediction) if keep_probabilities else None,
+        )
+
+    def _num_channels(self) -> int:
+        return 1 + len(self._planned | self._objects)
+
+    def _positions(self, height: int, width: int) -> int:
+        h, w = self._config.network_size(height, width)
+        return -(-h // 16) * -(-w // 16)
+
+    def _picture(self, frame: Tensor) -> Tensor:
+        """[1, 3, h, w] float in [0, 1]."""
+        picture = frame.to(self._device)[None].float() / 255
+        size = self._config.network_size(*frame.shape[-2:])
+        if size == tuple(frame.shape[-2:]):
+            return picture
+        return F.interpolate(picture, size, mode="bilinear", antialias=True, align_corners=False)
+
+    def _predict(self, picture: Tensor) -> _Prediction:
+        channels = self._bank.channels
+        with self._autocast():
+            found = self._network.segment(
+                picture,
+                [self._bank.memory(channels)],
+                refine=self._config.refine,
+                chunk=self._config.object_chunk,
+                valid_weight=self._config.bank.valid_weight,
+                workspace=self._config.workspace,
+            )
+        for channel, use in zip(channels, found.use[0], strict=True):
+            self._bank.credit(channel, use)
+        logits = found.logits[0]
+        if not bool(torch.isfinite(logits).all()):
+            raise NonFinite("the network's scores are not finite")
+        probability = torch.softmax(logits, dim=0)
+        return _Prediction(channels, logits, probability, _best_labels(logits, channels))
+
+    def _autocast(self) -> "torch.autocast | nullcontext[None]":
+        dtype = _AUTOCAST.get(self._config.precision)
+        return torch.autocast(self._device.type, dtype) if dtype else nullcontext()
+
+    def _statistics(
+        self, prediction: _Prediction | None
+    ) -> tuple[FrameStatistics | None, tuple[ObjectStatistics, ...]]:
+        if prediction is None:
+            unknown = (ObjectStatistics(object_id=i, score=None, uncertainty=None) for i in sorted(self._objects))
+            return None, tuple(unknown)
+        u_hw = ambiguity(prediction.probability_Khw, dim=0)[0]
+        objects = tuple(_object_statistics(i, prediction, u_hw) for i in sorted(self._objects))
+        return frame_statistics(prediction.probability_Khw, u_hw), objects
+
+    def _native_labels(
+        self, prediction: _Prediction | None, prompt: Prompt | None, height: int, width: int
+    ) -> "np.ndarray[tuple[int, ...], np.dtype[np.int32]]":
+        if prediction is None:
+            predicted = torch.zeros(height, width, dtype=torch.int32, device=self._device)
+        elif prediction.labels_hw.shape == (height, width):
+            predicted = prediction.labels_hw
+        else:
+            predicted = _upsampled_labels(prediction, (height, width))
+        if prompt is not None:
+            predicted = _merge(predicted, self._prompt_labels(prompt), prompt.object_ids)
+        return predicted.cpu().numpy()
+
+    def _prompt_labels(self, prompt: Prompt) -> Tensor:
+        return torch.from_numpy(prompt.labels).to(self._device)
+
+    def _memorize(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt | None) -> None:
+        if prompt is not None:
+            labels = self._network_labels(picture, prediction, prompt)
+            channels = (BACKGROUND, *sorted(self._objects))
+            masks, annotated = one_hot(labels, channels), {BACKGROUND, *prompt.object_ids}
+        elif prediction is not None and self._step % self._config.memory_every == 0:
+            labels, channels = prediction.labels_hw, prediction.channels
+            masks, annotated = prediction.probability_Khw, set()
+        else:
+            return
+        stored = [k for k, channel in enumerate(channels) if self._storable(channel, labels)]
+        if not stored:
+            return
+        with self._autocast():
+            (memories,) = self._network.memorize(picture, masks[None, stored], chunk=self._config.object_chunk)
+        for k, rows in zip(stored, memories, strict=True):
+            self._bank.absorb(channels[k], rows, step=self._step, annotated=channels[k] in annotated)
+
+    def _network_labels(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt) -> Tensor:
+        """The merged labels of a prompted frame at network size."""
+        size = picture.shape[-2:]
+        given = F.interpolate(self._prompt_labels(prompt)[None, None].float(), size, mode="nearest-exact")[0, 0].int()
+        predicted = prediction.labels_hw if prediction else torch.zeros_like(given)
+        return _merge(predicted, given, prompt.object_ids)
+
+    def _storable(self, channel: int, labels_hw: Tensor) -> bool:
+        """An object that is not in the frame stores nothing; the background must have rows to be matched with."""
+        if self._config.bank.store_empty or (channel == BACKGROUND and BACKGROUND not in self._bank.channels):
+            return True
+        return bool((labels_hw == channel).any())
+
+    def state(self) -> dict[str, object]:
+        """All that `restore` needs to go on with the next frame: CPU tensors and plain values."""
+        return {"step": self._step, "objects": sorted(self._objects), "bank": self._bank.state()}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Continue as the segmenter that gave this `state()`; network and configuration must be the same."""
+        self._step = int(state["step"])  # type: ignore[call-overload]
+        self._objects = set(state["objects"])  # type: ignore[call-overload]
+        self._bank.restore(state["bank"], self._device)  # type: ignore[arg-type]
+
+
+def _check(frame: Tensor, prompt: Prompt | None) -> None:
+    if frame.dtype != torch.uint8 or frame.dim() != 3 or frame.shape[0] != 3:
+        raise ValueError(f"a frame is RGB uint8 [3, H, W], not {frame.dtype} {tuple(frame.shape)}")
+    if prompt is None:
+        return
+    if prompt.labels.shape != tuple(frame.shape[-2:]):
+        raise ValueError(f"the prompt is {prompt.labels.shape}, the frame {tuple(frame.shape[-2:])}")
+    if not prompt.object_ids or {BACKGROUND, VOID} & set(prompt.object_ids):
+        raise ValueError(f"a prompt speaks for objects, never for 0 (background) or {VOID} (void)")
+
+
+def _best_labels(scores_Khw: Tensor, channels: Sequence[int]) -> Tensor:
+    """Labels of the best score, ties to the lower id; one channel at a time."""
+    best = scores_Khw[0].clone()
+    labels = torch.full(best.shape, channels[0], dtype=torch.int32, device=best.device)
+    for score, channel in zip(scores_Khw[1:], channels[1:], strict=True):
+        _claim(labels, best, score, channel)
+    return labels
+
+
+def _upsampled_labels(prediction: _Prediction, size: tuple[int, int]) -> Tensor:
+    """Labels at native size with two full-size maps at a time, however many objects there are."""
+    best = torch.full(size, -torch.inf, device=prediction.logits_Khw.device)
+    labels = torch.zeros(size, dtype=torch.int32, device=best.device)
+    for score, channel in zip(prediction.logits_Khw, prediction.channels, strict=True):
+        full = F.interpolate(score[None, None], size, mode="bilinear", align_corners=False)[0, 0]
+        _claim(labels, best, full, channel)
+    return labels
+
+
+def _claim(labels: Tensor, best: Tensor, score: Tensor, channel: int) -> None:
+    labels.masked_fill_(score > best, channel)
+    torch.maximum(best, score, out=best)
+
+
+def _merge(predicted: Tensor, given: Tensor, object_ids: Sequence[int]) -> Tensor:
+    """The prompt is the truth for its objects, also where they are not; void and other objects stay as predicted."""
+    ids = torch.as_tensor(object_ids, device=given.device, dtype=given.dtype)
+    named = torch.isin(given, ids)
+    known = given != VOID
+    kept = torch.where(known & torch.isin(predicted, ids), BACKGROUND, predicted)
+    return torch.where(named, given, kept)
+
+
+def _object_statistics(object_id: int, prediction: _Prediction, u_hw: Tensor) -> ObjectStatistics:
+    if object_id not in prediction.channels:
+        return ObjectStatistics(object_id=object_id, score=None, uncertainty=None)
+    mask = prediction.labels_hw == object_id
+    probability = prediction.probability_Khw[prediction.channels.index(object_id)]
+    pixels = mask.sum()
+    score = (probability * mask).sum() / pixels
+    values = torch.stack([pixels.float(), score, object_uncertainty(u_hw, mask)]).tolist()
+    return ObjectStatistics(object_id=object_id, score=values[1] if values[0] else None, uncertainty=values[2])
+
+
+def _as_numpy(prediction: _Prediction | None) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None":
+    return None if prediction is None else prediction.probability_Khw.cpu().numpy()

@@ -1,0 +1,71 @@
+"""How sure the network is: the ambiguity map U, what is reported of it, and the confidence loss.
+
+U = exp(1 - p1 / p2) of the best and second-best probability of a pixel (paper, equation 7): 1 where the two
+are equal, towards 0 where one wins. Three uses, three names: `U_refine` inside the decoder, `U_loss` in the
+confidence loss (both as published), and the reported U on the final normalised probabilities, in [0, 1].
+
+Legend: B batch, K channels (background + objects), h w network size without padding.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.result import FrameStatistics
+
+CONFIDENCE_WEIGHT = 0.5
+
+
+def ambiguity(probability: Tensor, dim: int) -> Tensor:
+    """U of probabilities over the channels in `dim`; that dimension is kept with size 1."""
+    best, second = probability.topk(2, dim=dim).values.split(1, dim=dim)
+    return torch.exp(1 - best / (second + 1e-8))
+
+
+def uncertainty_loss(logits_BKhw: Tensor) -> Tensor:
+    """Mean over the batch of ||U_loss||_2 / sqrt(h w), U of the softmax of the final probabilities (as published)."""
+    probability = torch.softmax(torch.softmax(logits_BKhw, dim=1), dim=1)
+    u_Bhw = ambiguity(probability, dim=1)[:, 0]
+    return u_Bhw.flatten(1).norm(dim=1).mean() / math.sqrt(u_Bhw[0].numel())
+
+
+def confidence_loss(logits_BKhw: Tensor, labels_Bhw: Tensor, *, weight: float = CONFIDENCE_WEIGHT) -> Tensor:
+    """Cross entropy plus `weight` times the uncertainty (paper, equation 10); labels: channel numbers, 255 void."""
+    cross_entropy = F.cross_entropy(logits_BKhw, labels_Bhw.long(), ignore_index=255)
+    return cross_entropy + weight * uncertainty_loss(logits_BKhw)
+
+
+def frame_statistics(probability_Khw: Tensor, u_hw: Tensor) -> FrameStatistics:
+    """What `frames` reports of one frame; percentiles by nearest rank."""
+    u = u_hw.flatten()
+    best, second = probability_Khw.topk(2, dim=0).values
+    entropy = -torch.xlogy(probability_Khw, probability_Khw).sum(dim=0)
+    spread = [u.mean(), _percentile(u, 0.5), _percentile(u, 0.95), u.max(), (u > 0.5).float().mean()]
+    values = torch.stack([*spread, (best - second).mean(), entropy.mean()])
+    mean, p50, p95, largest, fraction, margin, nats = values.tolist()  # one transfer from the device
+    return FrameStatistics(
+        uncertainty_mean=mean,
+        uncertainty_p50=p50,
+        uncertainty_p95=p95,
+        uncertainty_max=largest,
+        uncertain_fraction=fraction,
+        margin=margin,
+        entropy=nats,
+    )
+
+
+def _percentile(values: Tensor, q: float) -> Tensor:
+    return values.kthvalue(max(1, math.ceil(q * values.numel()))).values
+
+
+def object_uncertainty(u_hw: Tensor, mask_hw: Tensor) -> Tensor:
+    """Mean U over the mask dilated by ceil(0.008 x diagonal) pixels (a square), so that its border counts.
+
+    An object that is nowhere may hide anywhere: with an empty mask it is the mean over the frame.
+    """
+    radius = math.ceil(0.008 * math.hypot(*mask_hw.shape))
+    grown = F.max_pool2d(mask_hw[None].float(), 2 * radius + 1, 1, radius)[0]
+    total = grown.sum()
+    return torch.where(total > 0, (u_hw * grown).sum() / total.clamp(min=1), u_hw.mean())
