@@ -1,0 +1,21 @@
+"""The `vos-batch` command: one job a sub-command, each also runnable as `python -m jobs.<name>`."""
+
+import typer
+
+from jobs import convert_checkpoint, demo, manifest, segment, status
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Batch video object segmentation: masks and uncertainty as tables."
+)
+for job in (segment, status, demo, convert_checkpoint):
+    app.registered_commands += job.app.registered_commands
+app.add_typer(manifest.app, name="manifest", help="Make manifests.")
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""`vos-batch convert-checkpoint OFFICIAL.pth OUT.safetensors`: a published AFB-URR checkpoint in our format."""
+
+import typer
+
+from jobs.console import exit_on_error
+from model.checkpoint import fingerprint, to_bytes
+from pipeline.storage import Store, name_of, parent_url
+from pipeline.weights import load_official
+
+app = typer.Typer(add_completion=False)
+
+
+def convert(official: str, output: str) -> str:
+    """Read the published file, write ours; returns the fingerprint. Raises InvalidCheckpoint."""
+    network = load_official(official)
+    card = {"name": "converted", "source": name_of(official), "licence": "that of the published weights"}
+    Store(parent_url(output)).put(name_of(output), to_bytes(network, card))
+    return fingerprint(network)
+
+
+@app.command(name="convert-checkpoint")
+def convert_command(
+    official: str = typer.Argument(metavar="OFFICIAL.pth", help="Published checkpoint: path or URL."),
+    output: str = typer.Argument(metavar="OUT.safetensors", help="File to write: path or URL."),
+) -> None:
+    """Convert a published AFB-URR checkpoint; nothing in it is executed."""
+    with exit_on_error():
+        mark = convert(official, output)
+        typer.echo(f"wrote {output} (resnet50, fingerprint {mark})")
+        typer.echo(f"next: vos-batch segment MANIFEST OUTPUT --checkpoint {output}")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,157 @@
+"""`vos-batch demo`: the whole machine on three small videos: manifest, Ray actors, bank, tables, pictures.
+
+Two real clips come with the package (credits in NOTICE); the third is generated with exact masks, so that it can
+be scored.
+"""
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import typer
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+
+from jobs.console import exit_on_error
+from jobs.manifest import build
+from jobs.overlay import Overlay, render_video, write_overlay_video
+from jobs.segment import SOME_FAILED, report, segment, worker_config
+from model.checkpoint import UNTRAINED
+from model.metrics import ObjectScore, score_sequence
+from model.segmenter import SegmenterConfig
+from model.synthetic import Clip, make_clip
+from pipeline import rle, tables
+from pipeline.manifest import VideoTask, read_manifest
+from pipeline.run import RunSummary
+from pipeline.weights import DEFAULT_CHECKPOINT
+
+SYNTHETIC = "shapes"
+_SEED = 7
+_MAX_SIDE = 432
+_WORKERS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult:
+    """What the demo made."""
+
+    summary: RunSummary
+    overlays: Mapping[str, Overlay]
+    """By video_id."""
+    scores: list[ObjectScore]
+    """Of the generated clip."""
+
+
+def make_corpus(folder: Path) -> Path:
+    """Write videos with their first masks and a manifest; files that are there stay. Returns the manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for item in resources.files("jobs").joinpath("demo_data").iterdir():
+        if not (folder / item.name).exists() and not item.name.startswith("__"):
+            (folder / item.name).write_bytes(item.read_bytes())
+    if not (folder / f"{SYNTHETIC}.mp4").exists():
+        clip = synthetic_clip()
+        Image.fromarray(clip.labels[0].astype(np.uint8)).save(folder / f"{SYNTHETIC}.png")
+        write_overlay_video(folder / f"{SYNTHETIC}.mp4", clip.frames, fps=12)
+    manifest = folder / "manifest.jsonl"
+    build("pairs", str(folder), str(manifest))
+    return manifest
+
+
+def synthetic_clip() -> Clip:
+    """The generated video with its exact masks."""
+    return make_clip(_SEED, num_frames=36, height=240, width=426, num_objects=3)
+
+
+def run_demo(folder: Path, console: Console, *, checkpoint: str = DEFAULT_CHECKPOINT) -> DemoResult:
+    """Make the corpus, segment it on Ray, score the generated clip, draw the overlays.
+
+    Raises:
+        PipelineError: something of it could not be done.
+    """
+    console.print(f"[bold]1/3[/] writing three small videos to {folder / 'corpus'}", highlight=False)
+    tasks = read_manifest(str(make_corpus(folder / "corpus")))
+    output = str(folder / "output")
+    console.print("[bold]2/3[/] segmenting them on Ray actors", highlight=False)
+    config = worker_config(output=output, checkpoint=checkpoint, segmenter=SegmenterConfig(max_side=_MAX_SIDE))
+    workers = None if _has_gpu() else min(_WORKERS, os.cpu_count() or 1)
+    summary = segment(tasks, config, console=console, pool="ray", workers=workers)
+    report(summary, console, output=output)
+    done = [task for task in tasks if task.video_id not in summary.failed]
+    console.print("[bold]3/3[/] drawing what was found", highlight=False)
+    overlays = {task.video_id: _draw(task, output, folder) for task in done}
+    scores = score_synthetic(output) if SYNTHETIC in overlays else []
+    return DemoResult(summary=summary, overlays=overlays, scores=scores)
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _draw(task: VideoTask, output: str, folder: Path) -> Overlay:
+    mine = pc.field("video_id") == task.video_id
+    masks = tables.open(output, "masks").to_table(filter=mine)
+    frames = tables.open(output, "frames").to_table(filter=mine)
+    return render_video(task.video_uri, masks, frames, folder / "overlays" / task.video_id)
+
+
+def score_synthetic(output: str) -> list[ObjectScore]:
+    """J and F of the generated clip, read back from the tables (first and last frame left out, as DAVIS does)."""
+    truth = synthetic_clip().labels
+    found: NDArray[np.int32] = np.zeros(truth.shape, np.int32)
+    columns = ["frame_index", "object_id", "height", "width", "rle"]
+    rows = tables.open(output, "masks").to_table(columns=columns, filter=pc.field("video_id") == SYNTHETIC)
+    for row in rows.to_pylist():
+        found[row["frame_index"]][rle.decode(row["rle"], row["height"], row["width"])] = row["object_id"]
+    return score_sequence(found, truth)
+
+
+def _tell(result: DemoResult, folder: Path, console: Console, *, checkpoint: str) -> None:
+    if result.scores:
+        mean = float(np.mean([score.J_and_F for score in result.scores]))
+        objects = ", ".join(f"object {s.object_id}: J {s.J:.3f} F {s.F:.3f}" for s in result.scores)
+        console.print(f"\ngenerated clip: J&F {mean:.3f} ({objects})", highlight=False)
+    if checkpoint in UNTRAINED:
+        console.print(
+            "[yellow]these weights are untrained: the masks show that the machine runs, not what it can do[/]"
+        )
+    console.print("\npictures (coloured masks, and under them how uncertain each frame was):", highlight=False)
+    for overlay in result.overlays.values():
+        console.print(f"  {overlay.sheet}\n  {overlay.video}", highlight=False, soft_wrap=True)
+    output = shlex.quote(str(folder / "output"))
+    manifest = shlex.quote(str(folder / "corpus" / "manifest.jsonl"))
+    console.print(f"tables: {output}/masks, frames, videos (Parquet)\n\ntry next:", highlight=False, soft_wrap=True)
+    for command in (
+        f"vos-batch status {output}",
+        f"vos-batch segment {manifest} {output} --max-side {_MAX_SIDE}   # finds everything done",
+        "vos-batch manifest build --layout pairs FOLDER --output my.jsonl   # NAME.mp4 beside NAME.png",
+    ):
+        console.print(f"  {command}", highlight=False, soft_wrap=True)
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(name="demo")
+def demo_command(
+    output: Path = typer.Option(Path("demo-output"), help="Folder for the videos, tables and pictures."),
+    checkpoint: str = typer.Option(DEFAULT_CHECKPOINT, metavar="NAME|PATH", help="Weights, as for segment."),
+) -> None:
+    """Segment three small videos and show the result."""
+    console = Console()
+    with exit_on_error():
+        result = run_demo(output, console, checkpoint=checkpoint)
+    _tell(result, output, console, checkpoint=checkpoint)
+    if result.summary.failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,64 @@
+"""What a run is told: small frozen values, checked once, that every process of the run gets."""
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from model.segmenter import SegmenterConfig
+from pipeline.errors import InvalidInput
+
+Device = Literal["auto", "cuda", "cpu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerConfig:
+    """All that a worker needs besides the video."""
+
+    output: str
+    """URL of OUTPUT."""
+    checkpoint: str
+    """Name or URL of the weights."""
+    checkpoint_fingerprint: str
+    """Fingerprint of the weights that the run was planned with; a worker that reads others refuses."""
+    segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    binary_masks: bool = False
+    """Prompt masks hold only 0 and 255; 255 is object 1."""
+    device: Device = "auto"
+    reserved_gpus: float = 0.0
+    """GPUs that the pool has reserved for each worker."""
+    torch_threads: int = 1
+    queue_frames: int = 8
+    """Frames that may wait between decoding, network and writing."""
+
+    def __post_init__(self) -> None:
+        for name in ("torch_threads", "queue_frames"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name} must be at least 1, not {getattr(self, name)}")
+        _check_segmenter(self.segmenter)
+
+    def settings(self) -> dict[str, object]:
+        """Those settings that can change a mask; they are part of every video's identity."""
+        segmenter = asdict(self.segmenter)
+        for without_effect in ("object_chunk", "workspace"):
+            del segmenter[without_effect]
+        del segmenter["bank"]["segment_mean"]
+        return {**segmenter, "binary_masks": self.binary_masks}
+
+
+def _check_segmenter(config: SegmenterConfig) -> None:
+    bank = config.bank
+    limits = (
+        ("max_side", config.max_side, config.max_side == 0 or config.max_side >= 16, "0 or at least 16 pixels"),
+        ("memory_every", config.memory_every, config.memory_every >= 1, "at least 1"),
+        ("budget", bank.budget, bank.budget is None or bank.budget > 0, "positive"),
+        ("merge_threshold", bank.merge_threshold, -1 <= bank.merge_threshold <= 1, "a cosine, in [-1, 1]"),
+        ("update_rate", bank.update_rate, 0 <= bank.update_rate <= 1, "in [0, 1]"),
+    )
+    for name, value, ok, wanted in limits:
+        if not ok:
+            raise InvalidInput(f"{name} must be {wanted}, not {value}")
+
+
+def in_ray_cluster() -> bool:
+    """Whether this process was started inside a Ray cluster, or told of one (RAY_ADDRESS, a submitted job)."""
+    return bool(os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_ID"))

@@ -1,0 +1,333 @@
+"""The manifest: which videos to segment and which masks prompt them, one JSON object a line.
+
+Columns follow the design, section 6: `video_id`, `video_uri`, `prompts` (or `mask_uri` and `mask_frame` for one
+prompt), and optionally `start_frame`, `end_frame`, `num_frames`, `height`, `width`, `metadata`.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import combinations, groupby
+from typing import Any
+
+from model.result import VOID
+from pipeline.errors import InvalidManifest
+from pipeline.storage import Store, absolute_url, name_of, parent_url, read_url, resolve
+
+_COLUMNS = (
+    "video_id",
+    "video_uri",
+    "prompts",
+    "mask_uri",
+    "mask_frame",
+    "start_frame",
+    "end_frame",
+    "num_frames",
+    "height",
+    "width",
+    "metadata",
+)
+_PROMPT_COLUMNS = ("frame_index", "mask_uri", "object_ids")
+_SUFFIXES = (".jsonl", ".ndjson")
+_SHOWN_FAULTS = 20
+_MOST = 2**31 - 1
+_MOST_ID = 2**16 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptSource:
+    """Where the mask of one prompted frame lies."""
+
+    frame_index: int
+    """Position in the whole video, from 0, whatever `start_frame` is."""
+    mask_uri: str
+    """Absolute URL of a label PNG."""
+    object_ids: tuple[int, ...] | None = None
+    """Ids the prompt speaks for, ascending; None: the ids found in the mask."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoTask:
+    """One row of the manifest: a video, or a span of its frames, and its prompts."""
+
+    video_id: str
+    """Unique in the manifest, free text."""
+    video_uri: str
+    """Absolute URL of a video file or of a folder of frames."""
+    prompts: tuple[PromptSource, ...]
+    """At least one, by ascending `frame_index`."""
+    start_frame: int = 0
+    end_frame: int | None = None
+    """Exclusive; None: the end of the video."""
+    num_frames: int | None = None
+    """Frames of the whole video; an estimate of cost only, as are `height` and `width` (pixels)."""
+    height: int | None = None
+    width: int | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Free, JSON values."""
+    row: int = field(default=0, compare=False)
+    """Line in the manifest, from 1, for messages; 0 when the task does not come from one."""
+
+
+def read_manifest(url: str) -> list[VideoTask]:
+    """All rows of the manifest at a path or URL, in its order; relative URIs start at the manifest's folder.
+
+    Raises InvalidManifest that lists the faults of all rows, StoreUnavailable.
+    """
+    url = absolute_url(url)
+    check_format(url)
+    lines = [(number, line) for number, line in enumerate(_read(url).split(b"\n"), 1) if line.strip()]
+    if not lines:
+        raise InvalidManifest(f"{url}: has no rows; write one JSON object a line, one line a video")
+    faults: list[str] = []
+    tasks: dict[str, VideoTask] = {}
+    for number, line in lines:
+        task = _parse_line(number, line, parent_url(url), faults)
+        if task is not None and tasks.setdefault(task.video_id, task) is not task and task.video_id:
+            first = tasks[task.video_id].row
+            faults.append(f"row {number}: video_id {task.video_id!r} is already that of row {first}")
+    _raise_faults(url, faults)
+    return list(tasks.values())
+
+
+def write_manifest(url: str, tasks: Iterable[VideoTask]) -> None:
+    """Write the tasks as a manifest; URIs below its folder become relative to it, so the folder can move.
+
+    Raises InvalidManifest when the name is not that of a format we write, InvalidOutput, StoreUnavailable.
+    """
+    url = absolute_url(url)
+    check_format(url)
+    base = parent_url(url)
+    lines = [json.dumps(_columns_of(task, base)) + "\n" for task in tasks]
+    Store(base).put(name_of(url), "".join(lines).encode())
+
+
+def check_format(url: str) -> None:
+    """Raise InvalidManifest, naming the formats, unless `url` is named like a manifest; nothing is read."""
+    if not name_of(url).lower().endswith(_SUFFIXES):
+        raise InvalidManifest(
+            f"{url}: a manifest is JSON Lines, in a file that ends in {' or '.join(_SUFFIXES)}; "
+            "convert other tables (CSV, Parquet) to one JSON object a line"
+        )
+
+
+def _read(url: str) -> bytes:
+    try:
+        return read_url(url).removeprefix(b"\xef\xbb\xbf")
+    except FileNotFoundError:
+        raise InvalidManifest(f"{url}: no such manifest; write one with `vos-batch manifest build`") from None
+
+
+def _raise_faults(url: str, faults: Sequence[str]) -> None:
+    if not faults:
+        return
+    shown = [f"  {fault}" for fault in faults[:_SHOWN_FAULTS]]
+    if len(faults) > _SHOWN_FAULTS:
+        shown.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
+    counted = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    raise InvalidManifest("\n".join([f"{url}: {counted}; correct these rows and start again", *shown]))
+
+
+class _Fields:
+    """One JSON object: typed reads that note a fault instead of raising, so that all faults are found."""
+
+    def __init__(self, where: str, values: dict[str, Any], columns: Sequence[str], faults: list[str]) -> None:
+        self._where, self._values, self._faults = where, values, faults
+        for name in (name for name in values if name not in columns):
+            near = get_close_matches(name, columns, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(columns)}"
+            self.fault(f"unknown column {name!r}; {hint}")
+
+    def fault(self, text: str) -> None:
+        self._faults.append(f"{self._where}: {text}")
+
+    def has(self, name: str) -> bool:
+        return self._values.get(name) is not None
+
+    def text(self, name: str) -> str:
+        value = self._values.get(name)
+        if value is None:
+            self.fault(f"{name} is missing")
+        elif not isinstance(value, str):
+            self._wrong(name, "text")
+        elif not value.strip():
+            self.fault(f"{name} is empty")
+        elif not _is_unicode(value):
+            self._wrong(name, "valid Unicode")
+        else:
+            return value
+        return ""
+
+    def uri(self, name: str, base_url: str) -> str:
+        value = self.text(name)
+        return resolve(value, base_url) if value else ""
+
+    def integer(self, name: str, least: int) -> int | None:
+        value = self._values.get(name)
+        if value is None or _is_integer(value, least, _MOST):
+            return value
+        self._wrong(name, f"a whole number from {least} to {_MOST}")
+        return None
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        value = self._values.get(name)
+        if value is not None and not isinstance(value, dict):
+            self._wrong(name, "a JSON object")
+            return {}
+        return value or {}
+
+    def objects(self, name: str, columns: Sequence[str]) -> list["_Fields"]:
+        value = self._values.get(name)
+        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+            self._wrong(name, "a list of at least one JSON object")
+            return []
+        return [
+            _Fields(f"{self._where}: {name}[{position}]", item, columns, self._faults)
+            for position, item in enumerate(value)
+        ]
+
+    def object_ids(self, name: str) -> tuple[int, ...] | None:
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not value or not all(map(_is_object_id, value)):
+            self._wrong(name, f"a list of object ids from 1 to {_MOST_ID} ({VOID} is void)")
+            return None
+        if len(set(value)) < len(value):
+            self.fault(f"{name} is {value}, where an id stands twice")
+        return tuple(sorted(value))
+
+    def _wrong(self, name: str, expected: str) -> None:
+        self.fault(f"{name} is {_shown(self._values[name])}, expected {expected}")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be stored: JSON's \\ud800 reads as half a character."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _is_integer(value: Any, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _is_object_id(value: Any) -> bool:
+    return _is_integer(value, 1, _MOST_ID) and value != VOID
+
+
+def _parse_line(number: int, line: bytes, base_url: str, faults: list[str]) -> VideoTask | None:
+    try:
+        values = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:
+        faults.append(f"row {number}: is not JSON in UTF-8 ({error})")
+        return None
+    if not isinstance(values, dict):
+        faults.append(f"row {number}: is {_shown(values)}, expected a JSON object")
+        return None
+    return _parse_task(number, _Fields(f"row {number}", values, _COLUMNS, faults), base_url)
+
+
+def _parse_task(number: int, fields: _Fields, base_url: str) -> VideoTask:
+    task = VideoTask(
+        video_id=fields.text("video_id"),
+        video_uri=fields.uri("video_uri", base_url),
+        prompts=tuple(sorted(_parse_prompts(fields, base_url), key=lambda prompt: prompt.frame_index)),
+        start_frame=fields.integer("start_frame", least=0) or 0,
+        end_frame=fields.integer("end_frame", least=1),
+        num_frames=fields.integer("num_frames", least=1),
+        height=fields.integer("height", least=1),
+        width=fields.integer("width", least=1),
+        metadata=fields.mapping("metadata"),
+        row=number,
+    )
+    _check_span(task, fields)
+    _check_same_frame(task, fields)
+    return task
+
+
+def _parse_prompts(fields: _Fields, base_url: str) -> list[PromptSource]:
+    flat = fields.has("mask_uri") or fields.has("mask_frame")
+    if flat and fields.has("prompts"):
+        fields.fault("has both prompts and mask_uri or mask_frame; keep one of the two forms")
+        return []
+    if not flat and not fields.has("prompts"):
+        fields.fault("has no prompt; give prompts, or mask_uri and mask_frame")
+        return []
+    if flat:
+        found = [_parse_prompt(fields, "mask_frame", base_url)]
+    else:
+        listed = fields.objects("prompts", _PROMPT_COLUMNS)
+        found = [_parse_prompt(prompt, "frame_index", base_url) for prompt in listed]
+    return [prompt for prompt in found if prompt is not None]
+
+
+def _parse_prompt(fields: _Fields, frame_column: str, base_url: str) -> PromptSource | None:
+    mask_uri = fields.uri("mask_uri", base_url)
+    object_ids = fields.object_ids("object_ids")
+    frame_index = fields.integer(frame_column, least=0)
+    if frame_index is None:
+        if not fields.has(frame_column):
+            fields.fault(f"{frame_column} is missing")
+        return None
+    return PromptSource(frame_index=frame_index, mask_uri=mask_uri, object_ids=object_ids)
+
+
+def _check_span(task: VideoTask, fields: _Fields) -> None:
+    end = _MOST if task.end_frame is None else task.end_frame
+    if end <= task.start_frame:
+        fields.fault(f"end_frame {end} is not after start_frame {task.start_frame}")
+        return
+    for prompt in task.prompts:
+        if not task.start_frame <= prompt.frame_index < end:
+            span = f"{task.start_frame} to {'the end' if task.end_frame is None else end - 1}"
+            fields.fault(f"the prompt of frame {prompt.frame_index} is outside the frames {span}")
+
+
+def _check_same_frame(task: VideoTask, fields: _Fields) -> None:
+    for frame_index, prompts in groupby(task.prompts, key=lambda prompt: prompt.frame_index):
+        if any(_overlap(one, other) for one, other in combinations(prompts, 2)):
+            fields.fault(
+                f"several prompts of frame {frame_index} speak for the same object; "
+                "keep one, or give each its own object_ids"
+            )
+
+
+def _overlap(one: PromptSource, other: PromptSource) -> bool:
+    """Whether both may speak for one object: without object_ids that is not known, so it counts as yes."""
+    if one.object_ids is None or other.object_ids is None:
+        return True
+    return not set(one.object_ids).isdisjoint(other.object_ids)
+
+
+def _columns_of(task: VideoTask, base_url: str) -> dict[str, Any]:
+    columns = {
+        "video_id": task.video_id,
+        "video_uri": _relative(task.video_uri, base_url),
+        "prompts": [_prompt_columns_of(prompt, base_url) for prompt in task.prompts],
+        "start_frame": task.start_frame or None,
+        "end_frame": task.end_frame,
+        "num_frames": task.num_frames,
+        "height": task.height,
+        "width": task.width,
+        "metadata": task.metadata or None,
+    }
+    return {name: value for name, value in columns.items() if value is not None}
+
+
+def _prompt_columns_of(prompt: PromptSource, base_url: str) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        "frame_index": prompt.frame_index,
+        "mask_uri": _relative(prompt.mask_uri, base_url),
+    }
+    return columns if prompt.object_ids is None else columns | {"object_ids": list(prompt.object_ids)}
+
+
+def _relative(uri: str, base_url: str) -> str:
+    below = uri.removeprefix(f"{base_url.rstrip('/')}/")
+    # A rest that reads as something else (an empty name, "~", "a://b") stays absolute.
+    return below if below and resolve(below, base_url) == uri else uri

@@ -1,0 +1,127 @@
+"""Decoding, network and writing side by side: threads with bounded queues between them.
+
+An error in a thread comes out where the other side next touches the queue; leaving the context always ends
+the thread.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+_POLL_S = 0.1
+
+
+class _End:
+    """What a thread puts behind its last item: nothing more, or the error that ended it."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+class _Threaded:
+    """A thread and a bounded queue, as a context manager."""
+
+    def __init__(self, depth: int, name: str) -> None:
+        self._queue: queue.Queue[object] = queue.Queue(depth)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+    def _put(self, item: object) -> bool:
+        """Wait for room; False when the other side has gone."""
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL_S)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+class Ahead(_Threaded, Generic[T]):
+    """Iterate over `source` in a thread, at most `depth` items ahead."""
+
+    def __init__(self, source: Iterator[T], depth: int) -> None:
+        super().__init__(depth, "ahead")
+        self._source = source
+
+    def _run(self) -> None:
+        end = _End()
+        try:
+            for item in self._source:
+                if not self._put(item):
+                    return
+        except BaseException as error:
+            end = _End(error)
+        self._put(end)
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            item = self._queue.get()
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            yield item  # type: ignore[misc]
+
+
+class Behind(_Threaded, Generic[T]):
+    """Call `consume` on each item in a thread, at most `depth` items behind."""
+
+    def __init__(self, consume: Callable[[T], None], depth: int) -> None:
+        super().__init__(depth, "behind")
+        self._consume = consume
+        self._error: BaseException | None = None
+
+    def add(self, item: T) -> None:
+        """Hand an item over; waits for room. Raises what `consume` raised on an earlier one."""
+        while not self._put_now(item):
+            self._raise()
+        self._raise()
+
+    def finish(self) -> None:
+        """Wait until every item is consumed. Raises what `consume` raised."""
+        self._put(_End())
+        self._thread.join()
+        self._raise()
+
+    def _put_now(self, item: T) -> bool:
+        try:
+            self._queue.put(item, timeout=_POLL_S)
+            return True
+        except queue.Full:
+            return False
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            self._stop.set()
+            raise self._error
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                item = self._queue.get(timeout=_POLL_S)
+            except queue.Empty:
+                continue
+            if isinstance(item, _End):
+                return
+            try:
+                self._consume(item)  # type: ignore[arg-type]
+            except BaseException as error:
+                self._error = error
+                return

@@ -1,0 +1,372 @@
+"""A run: plan what is missing, keep the workers busy, commit what they finish. Only this driver commits.
+
+    summary = run(tasks, config, LocalPool(config))
+
+A second run of the same finds everything committed and does nothing.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from pipeline.commits import Commit, CommitLog, claim_output, sync_videos, video_identity, write_rows
+from pipeline.config import WorkerConfig
+from pipeline.errors import InvalidInput, PipelineError
+from pipeline.manifest import VideoTask
+from pipeline.scheduler import Job, Scheduler, Work, cost, num_frames
+from pipeline.storage import Fingerprints, Store
+from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
+
+_TICK_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why an attempt, or the plan for a video, came to nothing."""
+
+    cause: str
+    """Class name of the error."""
+    message: str
+    retryable: bool = False
+    worker: str | None = None
+    host: str | None = None
+
+    @classmethod
+    def of(cls, error: BaseException, *, worker: str | None = None) -> "Failure":
+        """What `failures` keeps of an error."""
+        return cls(
+            cause=type(error).__name__,
+            message=str(error) or repr(error),
+            retryable=isinstance(error, PipelineError) and error.retryable,
+            worker=worker,
+            host=platform.node(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """An attempt is over."""
+
+    job: Job
+    result: VideoOutcome | Failure
+
+
+class Pool(Protocol):
+    """Workers that take one job each, for the time of the context. `LocalPool` is the one without Ray."""
+
+    def __enter__(self) -> Self:
+        """Start the workers. Raises InvalidInput, InvalidCheckpoint when they cannot be."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the workers; after an error without waiting for what they have in hand."""
+
+    def idle(self) -> int:
+        """How many workers could take a job now."""
+
+    def submit(self, job: Job, attempt: str) -> None:
+        """Give a job to an idle worker."""
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """Attempts that are over; waits up to `timeout_s` for the first."""
+
+    def counts(self) -> WorkerCounts:
+        """How far all workers are together."""
+
+
+def attempt_job(worker: VideoWorker, job: Job, attempt: str, name: str) -> VideoOutcome | Failure:
+    """Run one job; whatever goes wrong with a video is a `Failure`, so that the worker lives on."""
+    try:
+        return worker.process(job.task, attempt)
+    except Exception as error:  # also a bug that one odd video brings out must not end the run
+        return Failure.of(error, worker=name)
+
+
+class LocalPool:
+    """One worker in a thread of this process."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._worker = VideoWorker(config)
+        self._jobs: queue.Queue[tuple[Job, str] | None] = queue.Queue()
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._thread = threading.Thread(target=self._work, name="local-worker", daemon=True)
+        self._busy = False
+
+    def __enter__(self) -> Self:
+        self._worker.setup()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._jobs.put(None)
+        if error is None:  # an interrupted run does not wait for the video in hand
+            self._thread.join()
+            self._worker.close()
+
+    def _work(self) -> None:
+        self._worker.limit_threads()
+        while (item := self._jobs.get()) is not None:
+            job, attempt = item
+            self._events.put(Event(job=job, result=attempt_job(self._worker, job, attempt, "local")))
+
+    def idle(self) -> int:
+        """1 or 0."""
+        return 0 if self._busy else 1
+
+    def submit(self, job: Job, attempt: str) -> None:
+        """Start the job in the worker's thread."""
+        self._busy = True
+        self._jobs.put((job, attempt))
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """The finished attempt, if there is one within `timeout_s`."""
+        try:
+            event = self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            return []
+        self._busy = False
+        return [event]
+
+    def counts(self) -> WorkerCounts:
+        """How far the worker is."""
+        return self._worker.counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is."""
+
+    videos_total: int
+    """Videos to do in this run; those that were complete before are not counted."""
+    videos_done: int
+    videos_failed: int
+    frames_done: int
+    frames_total: int | None
+    """Of all videos to do: as headers and manifest tell, the others taken to be as long on average; None: unknown."""
+
+
+@dataclass(kw_only=True)
+class RunSummary:
+    """What a run did."""
+
+    run_id: str
+    skipped: int = 0
+    """Videos that were complete before."""
+    complete: int = 0
+    """Videos committed by this run."""
+    frames: int = 0
+    failed: dict[str, Failure] = field(default_factory=dict)
+    """By video_id: the last failure of every video that this run could not complete."""
+    truncated: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+
+def run(
+    tasks: Sequence[VideoTask],
+    config: WorkerConfig,
+    pool: Pool,
+    *,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> RunSummary:
+    """Segment what is not yet committed and commit it, video by video. The pool starts only when there is work.
+
+    Raises:
+        InvalidOutput: OUTPUT is not ours or cannot be written.
+        StoreUnavailable: OUTPUT cannot be reached any more; what is committed stays.
+    """
+    driver = _Driver(config, pool, on_progress)
+    return driver.run(tasks)
+
+
+class _Driver:
+    def __init__(self, config: WorkerConfig, pool: Pool, on_progress: Callable[[Progress], None]) -> None:
+        self._config = config
+        self._pool = pool
+        self._on_progress = on_progress
+        self._store = Store(config.output)
+        self._log = CommitLog(self._store)
+        self._summary = RunSummary(run_id=new_run_id())
+        self._failures: list[dict[str, object]] = []
+        self._videos_total = 0
+        self._unstarted: dict[str, int | None] = {}
+        """Frames of the videos that no worker has begun, by video_id; None where the manifest does not tell."""
+
+    def run(self, tasks: Sequence[VideoTask]) -> RunSummary:
+        claim_output(self._store)
+        work = self._plan(tasks)
+        if work or self._failures:
+            self._record_run()
+        try:
+            if work:
+                with self._pool:
+                    self._work_off(work)
+        finally:
+            self._write_failures()
+        sync_videos(self._store)
+        return self._summary
+
+    def _plan(self, tasks: Sequence[VideoTask]) -> list[Work]:
+        fingerprints = Fingerprints()
+        settings = self._config.settings()
+        work = []
+        for task in tasks:
+            try:
+                planned = self._plan_video(task, fingerprints, settings)
+            except PipelineError as error:
+                self._give_up(task, 0, Failure.of(error))
+                continue
+            if self._log.is_committed(task.video_id, planned.identity):
+                self._summary.skipped += 1
+            else:
+                work.append(planned)
+        self._videos_total = len(work) + len(self._summary.failed)
+        self._unstarted = {w.task.video_id: num_frames(w.task) for w in work}
+        return work
+
+    def _plan_video(self, task: VideoTask, fingerprints: Fingerprints, settings: dict[str, object]) -> Work:
+        identity = video_identity(
+            task,
+            video_fingerprint=_fingerprint(fingerprints, task.video_uri, task, "video"),
+            mask_fingerprints=[_fingerprint(fingerprints, p.mask_uri, task, "mask") for p in task.prompts],
+            checkpoint_fingerprint=self._config.checkpoint_fingerprint,
+            settings=settings,
+        )
+        return Work(task=task, identity=identity, cost=cost(task, fingerprints.size_of(task.video_uri)))
+
+    def _work_off(self, work: Sequence[Work]) -> None:
+        scheduler = Scheduler(work)
+        self._report()
+        while not scheduler.done:
+            self._submit(scheduler)
+            pause_s = scheduler.wait_s(time.monotonic())
+            for event in self._pool.wait(_TICK_S if pause_s is None else min(_TICK_S, pause_s)):
+                self._handle(event, scheduler)
+            self._report()
+
+    def _submit(self, scheduler: Scheduler) -> None:
+        while self._pool.idle():
+            job = scheduler.next(time.monotonic())
+            if job is None:
+                return
+            self._unstarted.pop(job.task.video_id, None)
+            self._pool.submit(job, f"{self._summary.run_id}-{job.number}")
+
+    def _handle(self, event: Event, scheduler: Scheduler) -> None:
+        job, result = event.job, event.result
+        if isinstance(result, VideoOutcome):
+            self._commit(job, result)
+            scheduler.succeeded(job.task.video_id)
+            return
+        again = scheduler.failed(job.task.video_id, retryable=result.retryable, now_s=time.monotonic())
+        if again:
+            self._failures.append(self._failure_row(job.task, job.number, result))
+        else:
+            self._give_up(job.task, job.number, result)
+
+    def _commit(self, job: Job, outcome: VideoOutcome) -> None:
+        row = {
+            **outcome.video,
+            "attempts": job.number,
+            "identity": job.identity,
+            "code_version": code_version(),
+            "committed_at": _now(),
+            "run_id": self._summary.run_id,
+        }
+        commit = Commit(video_id=outcome.video_id, identity=job.identity, files=outcome.files, video=row)
+        if not self._log.commit(commit):  # another run was faster with the same result
+            for record in outcome.files.values():
+                self._store.delete(record.path)
+        self._summary.complete += 1
+        self._summary.frames += outcome.files["frames"].rows
+        unusual = {"truncated": self._summary.truncated, "damaged": self._summary.damaged}
+        if (status := str(outcome.video["status"])) in unusual:
+            unusual[status].append(outcome.video_id)
+
+    def _give_up(self, task: VideoTask, number: int, failure: Failure) -> None:
+        self._summary.failed[task.video_id] = failure
+        self._failures.append(self._failure_row(task, number, failure))
+
+    def _failure_row(self, task: VideoTask, number: int, failure: Failure) -> dict[str, object]:
+        return {
+            "run_id": self._summary.run_id,
+            "video_id": task.video_id,
+            "row": task.row,
+            "attempt": number,
+            "frame_index": None,
+            "failed_at": _now(),
+            **asdict(failure),
+        }
+
+    def _write_failures(self) -> None:
+        if self._failures:
+            write_rows(self._store, "failures", self._summary.run_id, self._failures)
+
+    def _record_run(self) -> None:
+        record = {
+            "run_id": self._summary.run_id,
+            "started_at": _now(),
+            "code_version": code_version(),
+            "python": platform.python_version(),
+            "versions": {name: importlib.metadata.version(name) for name in ("torch", "ray", "av", "pyarrow")},
+            "config": asdict(self._config),
+            "videos": self._videos_total,
+        }
+        self._store.put(f"_runs/{self._summary.run_id}.json", (json.dumps(record, indent=1) + "\n").encode())
+
+    def _report(self) -> None:
+        counts = self._pool.counts()
+        self._on_progress(
+            Progress(
+                videos_total=self._videos_total,
+                videos_done=self._summary.complete,
+                videos_failed=len(self._summary.failed),
+                frames_done=counts.frames_done,
+                frames_total=self._frames_total(counts),
+            )
+        )
+
+    def _frames_total(self, counts: WorkerCounts) -> int | None:
+        told = [frames for frames in self._unstarted.values() if frames is not None]
+        frames, videos = counts.frames_begun + sum(told), counts.videos_begun + len(told)
+        if not videos:
+            return None
+        return round(frames + frames / videos * (len(self._unstarted) - len(told)))
+
+
+def _fingerprint(fingerprints: Fingerprints, url: str, task: VideoTask, what: str) -> str:
+    try:
+        return fingerprints.of(url)
+    except FileNotFoundError as error:
+        raise InvalidInput(
+            f"video {task.video_id!r} (row {task.row}): the {what} {url} does not exist; "
+            "correct the manifest or put the file there"
+        ) from error
+
+
+def new_run_id() -> str:
+    """UTC time and 8 random hex digits: sortable and unique."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(4).hex()}"
+
+
+def code_version() -> str:
+    """Version of the installed vos-batch; "source" when it runs from a folder that is not installed."""
+    try:
+        return importlib.metadata.version("vos-batch")
+    except importlib.metadata.PackageNotFoundError:
+        return "source"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,202 @@
+"""The tables of an output folder (design 7): their columns, with units and meaning in the field metadata.
+
+Field metadata: `description`, `unit` where there is one, and in `videos` `deterministic` = "true" for the columns
+that depend only on the input and the settings, so that two runs can be compared.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Raised by hand when a column changes its name, type or meaning."""
+
+_TIME = pa.timestamp("us", tz="UTC")
+# "element" is Parquet's own name: what is read back then equals what was written.
+_IDS = pa.list_(pa.field("element", pa.int32(), nullable=False))
+
+
+def _field(name: str, kind: pa.DataType, description: str, *, unit: str = "", null: bool = False) -> pa.Field:
+    metadata = {"description": description} | ({"unit": unit} if unit else {})
+    return pa.field(name, kind, nullable=null, metadata=metadata)
+
+
+def _deterministic(field: pa.Field) -> pa.Field:
+    return field.with_metadata({**field.metadata, "deterministic": "true"})
+
+
+def _schema(table: str, fields: Iterable[pa.Field]) -> pa.Schema:
+    return pa.schema(fields, metadata={"table": table, "schema_version": str(SCHEMA_VERSION)})
+
+
+_VIDEO_ID = _field("video_id", pa.string(), "the manifest's video_id")
+_FRAME_INDEX = _field(
+    "frame_index",
+    pa.int64(),
+    "decoded frames of the source before this one, in presentation order",
+    unit="frames",
+)
+_TIMESTAMP = _field("timestamp_us", pa.int64(), "presentation time; null for folders of frames", unit="us", null=True)
+
+MASKS = _schema(
+    "masks",
+    [
+        _VIDEO_ID,
+        _FRAME_INDEX,
+        _TIMESTAMP,
+        _field("object_id", pa.int32(), "the id given by the prompts"),
+        _field("height", pa.int32(), "height of the mask, the video's own", unit="px"),
+        _field("width", pa.int32(), "width of the mask, the video's own", unit="px"),
+        _field("rle", pa.string(), "COCO compressed counts, column-major, background first"),
+        _field("area", pa.int64(), "pixels of the mask", unit="px"),
+        _field("bbox_x", pa.int32(), "left edge of the tight box; null when empty", unit="px", null=True),
+        _field("bbox_y", pa.int32(), "top edge of the tight box; null when empty", unit="px", null=True),
+        _field("bbox_w", pa.int32(), "width of the tight box; null when empty", unit="px", null=True),
+        _field("bbox_h", pa.int32(), "height of the tight box; null when empty", unit="px", null=True),
+        _field(
+            "score",
+            pa.float32(),
+            "mean final probability inside the mask, at network size; null when empty or not predicted",
+            unit="probability",
+            null=True,
+        ),
+        _field(
+            "uncertainty",
+            pa.float32(),
+            "mean U over the dilated mask; null where there was no prediction",
+            unit="0..1",
+            null=True,
+        ),
+        _field("present", pa.bool_(), "area > 0"),
+    ],
+)
+"""One row per frame and object, from the object's first prompt on; sorted by (frame_index, object_id)."""
+
+
+def _statistic(name: str, description: str, unit: str = "0..1") -> pa.Field:
+    return _field(name, pa.float32(), f"{description}; null before the first prediction", unit=unit, null=True)
+
+
+def _count(name: str, description: str) -> pa.Field:
+    return _field(name, pa.int64(), f"{description}, over objects and background", unit="features")
+
+
+FRAMES = _schema(
+    "frames",
+    [
+        _VIDEO_ID,
+        _FRAME_INDEX,
+        _field("frame_name", pa.string(), "file name of the frame; null for video files", null=True),
+        _TIMESTAMP,
+        _statistic("uncertainty_mean", "mean of U over the frame, at network size"),
+        _statistic("uncertainty_p50", "median of U"),
+        _statistic("uncertainty_p95", "95th percentile of U"),
+        _statistic("uncertainty_max", "maximum of U"),
+        _statistic("uncertain_fraction", "share of pixels with U > 0.5"),
+        _statistic("margin", "mean of the best minus the second-best probability"),
+        _statistic("entropy", "mean entropy over background and objects", unit="nats"),
+        _field("num_objects", pa.int32(), "objects prompted so far", unit="objects"),
+        _count("bank_size", "stored features after the frame"),
+        _count("merged", "features of this frame merged into stored ones"),
+        _count("appended", "features of this frame appended"),
+        _count("evicted", "stored features evicted"),
+        _count("dropped", "features of this frame that did not fit the budget"),
+        _field("bank_protected_share", pa.float32(), "protected features as a share of all", unit="0..1"),
+        _field("prompted", pa.bool_(), "a prompt was given on this frame and is merged into its masks"),
+        _field("damaged", pa.bool_(), "a bad packet since the last frame"),
+    ],
+)
+"""One row per decoded frame, sorted by frame_index."""
+
+VIDEOS = _schema(
+    "videos",
+    [
+        _deterministic(_VIDEO_ID),
+        _deterministic(_field("status", pa.string(), "complete, truncated or damaged")),
+        _deterministic(
+            _field("frames_expected", pa.int64(), "by the container; null: unknown", unit="frames", null=True)
+        ),
+        _deterministic(_field("frames_decoded", pa.int64(), "rows of this video in frames", unit="frames")),
+        _deterministic(_field("width", pa.int32(), "after rotation", unit="px")),
+        _deterministic(_field("height", pa.int32(), "after rotation", unit="px")),
+        _deterministic(_field("fps", pa.float64(), "average rate; null for folders", unit="frames/s", null=True)),
+        _deterministic(_field("rotation", pa.int32(), "applied to the coded picture", unit="degrees")),
+        _deterministic(_field("codec", pa.string(), "as the decoder names it; jpeg or png for folders")),
+        _deterministic(_field("objects", _IDS, "ids of all prompted objects, ascending")),
+        _field("attempts", pa.int32(), "attempts this run needed, the successful one included"),
+        _field(
+            "resumed_from",
+            pa.int64(),
+            "frame_index the committed attempt went on from; null: from the start",
+            unit="frames",
+            null=True,
+        ),
+        _field("seconds_decode", pa.float64(), "waiting for decoded frames", unit="s"),
+        _field("seconds_network", pa.float64(), "in the network and the bank", unit="s"),
+        _field("seconds_write", pa.float64(), "waiting for the writer", unit="s"),
+        _field("seconds_total", pa.float64(), "from opening the video to its last file", unit="s"),
+        _field("gpu", pa.string(), "name of the device; null: CPU", null=True),
+        _field("host", pa.string(), "machine that segmented it"),
+        _deterministic(_field("checkpoint", pa.string(), "fingerprint of the weights")),
+        _deterministic(_field("identity", pa.string(), "hash of everything that can change a mask")),
+        _field("code_version", pa.string(), "version of vos-batch"),
+        _field("committed_at", _TIME, "when the driver committed the video"),
+        _field("run_id", pa.string(), "the run that committed it"),
+        _deterministic(_field("bad_packets", pa.int64(), "packets that did not decode", unit="packets")),
+    ],
+)
+"""One row per committed video."""
+
+FAILURES = _schema(
+    "failures",
+    [
+        _field("run_id", pa.string(), "the run in which it failed"),
+        _VIDEO_ID,
+        _field("row", pa.int32(), "row of the manifest, from 1"),
+        _field("attempt", pa.int32(), "attempts of this run at the video, this one included"),
+        _field("cause", pa.string(), "class name of the error"),
+        _field("message", pa.string(), "the error's text"),
+        _field("frame_index", pa.int64(), "frame it failed at; null: none", unit="frames", null=True),
+        _field("retryable", pa.bool_(), "another attempt may succeed"),
+        _field("worker", pa.string(), "worker that had it; null: none", null=True),
+        _field("host", pa.string(), "machine of that worker; null: unknown", null=True),
+        _field("failed_at", _TIME, "when the driver heard of it"),
+    ],
+)
+"""One row per failed attempt."""
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "masks": MASKS,
+    "frames": FRAMES,
+    "videos": VIDEOS,
+    "failures": FAILURES,
+}
+"""Every table by the name of its folder."""
+
+
+def to_table(name: str, rows: Iterable[Mapping[str, object]]) -> pa.Table:
+    """Rows of table `name` as Arrow, exactly its columns; times may be ISO 8601 text, as JSON holds them.
+
+    Raises ValueError for a row with other columns or with a null where the table has none.
+    """
+    schema = SCHEMAS[name]
+    table = pa.Table.from_pylist([_typed(name, schema, row) for row in rows], schema=schema)
+    _refuse_nulls(name, table)
+    return table
+
+
+def _typed(name: str, schema: pa.Schema, row: Mapping[str, object]) -> dict[str, object]:
+    if wrong := row.keys() ^ set(schema.names):
+        raise ValueError(f"row of {name}: columns missing or unknown: {', '.join(sorted(wrong))}")
+    return {field.name: _value(field, row[field.name]) for field in schema}
+
+
+def _value(field: pa.Field, value: object) -> object:
+    return datetime.fromisoformat(value) if field.type == _TIME and isinstance(value, str) else value
+
+
+def _refuse_nulls(name: str, table: pa.Table) -> None:
+    for field in table.schema:
+        if not field.nullable and table.column(field.name).null_count:
+            raise ValueError(f"row of {name}: {field.name} must not be null")

@@ -1,0 +1,254 @@
+"""One worker: a plain class that segments whole videos. A pool gives it a process, a GPU and its next video."""
+
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from model import checkpoint
+from model.errors import BudgetTooSmall, ModelError
+from model.errors import OutOfMemory as ModelOutOfMemory
+from model.network import AFBURR
+from model.result import FrameResult, Prompt
+from model.segmenter import VideoSegmenter
+from pipeline.annotations import load_prompts, object_ids_of
+from pipeline.config import WorkerConfig
+from pipeline.errors import InvalidCheckpoint, InvalidInput, InvalidPrompt, OutOfMemory, SegmentationFailed
+from pipeline.manifest import VideoTask
+from pipeline.overlap import Ahead, Behind
+from pipeline.storage import Store
+from pipeline.video import Frame, VideoInfo, VideoReader, open_video
+from pipeline.weights import load_network
+from pipeline.writer import FileRecord, VideoWriter
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOutcome:
+    """A finished attempt: the files are put, the driver may commit them."""
+
+    video_id: str
+    files: Mapping[str, FileRecord]
+    video: Mapping[str, object]
+    """The worker's columns of the `videos` row."""
+
+
+@dataclass
+class _Seconds:
+    """Where the time of one video went."""
+
+    decode: float = 0.0
+    network: float = 0.0
+    write: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def spent_on(self, stage: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.monotonic() - start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerCounts:
+    """How far workers are; sums over workers are counts too."""
+
+    frames_done: int = 0
+    """Frames segmented, those of failed attempts included."""
+    frames_begun: int = 0
+    """Frames that the videos begun so far have, as far as their headers tell."""
+    videos_begun: int = 0
+    """Videos that `frames_begun` is about."""
+
+    def __add__(self, other: "WorkerCounts") -> "WorkerCounts":
+        return WorkerCounts(
+            frames_done=self.frames_done + other.frames_done,
+            frames_begun=self.frames_begun + other.frames_begun,
+            videos_begun=self.videos_begun + other.videos_begun,
+        )
+
+
+class VideoWorker:
+    """`setup` once, `process` per video, `close` at the end."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        self.counts = WorkerCounts()
+        """How far this worker is; other threads may read it."""
+        self._device = torch.device("cpu")
+        self._network: AFBURR | None = None
+
+    def setup(self) -> None:
+        """Take the device and load the weights.
+
+        Raises:
+            InvalidInput: a GPU was asked for but none is visible.
+            InvalidCheckpoint: the weights cannot be used, or are not those the run was planned with.
+        """
+        self._device = pick_device(self.config)
+        self.limit_threads()
+        network = load_network(self.config.checkpoint)
+        found = checkpoint.fingerprint(network)
+        if found != self.config.checkpoint_fingerprint:
+            raise InvalidCheckpoint(
+                f"{self.config.checkpoint} has the fingerprint {found} here and {self.config.checkpoint_fingerprint} "
+                "where the run was started: give every node the same file"
+            )
+        self._network = network.to(self._device)
+
+    def limit_threads(self) -> None:
+        """Give this thread the configured number of torch threads: results depend on it, cores are shared."""
+        torch.set_num_threads(self.config.torch_threads)
+
+    def process(self, task: VideoTask, attempt: str) -> VideoOutcome:
+        """Segment one video and put its files; `attempt` makes their names unique.
+
+        Raises the tree of `pipeline.errors`, always with the video's name.
+        """
+        if self._network is None:
+            raise RuntimeError("call setup() before process()")
+        seconds = _Seconds()
+        with open_video(task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame) as reader:
+            prompts = load_prompts(task, reader.info.height, reader.info.width, binary_masks=self.config.binary_masks)
+            segmenter = self._segmenter(self._network, task, reader.info, prompts)
+            with self._counted(reader), VideoWriter(Store(self.config.output), task.video_id, attempt) as writer:
+                self._segment(task, reader, prompts, segmenter, writer, seconds)
+                with seconds.spent_on("write"):
+                    files = writer.finish()
+            return VideoOutcome(
+                video_id=task.video_id, files=files, video=self._video_row(task, reader, prompts, seconds)
+            )
+
+    def close(self) -> None:
+        """Let go of the network and its memory."""
+        self._network = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @contextmanager
+    def _counted(self, reader: VideoReader) -> Iterator[None]:
+        """Count the frames a video should have while it runs, and those it had once it is over."""
+        expected = reader.frames_expected or 0
+        self.counts += WorkerCounts(frames_begun=expected, videos_begun=1 if expected else 0)
+        try:
+            yield
+        finally:
+            self.counts += WorkerCounts(
+                frames_begun=reader.frames_decoded - expected, videos_begun=0 if expected else 1
+            )
+
+    def _segmenter(
+        self, network: AFBURR, task: VideoTask, info: VideoInfo, prompts: Mapping[int, Prompt]
+    ) -> VideoSegmenter:
+        segmenter = VideoSegmenter(network, self.config.segmenter, object_ids=object_ids_of(prompts))
+        try:
+            segmenter.check_budget(info.height, info.width)
+        except BudgetTooSmall as error:
+            raise InvalidInput(f"video {task.video_id!r}: {error}") from error
+        return segmenter
+
+    def _segment(
+        self,
+        task: VideoTask,
+        reader: VideoReader,
+        prompts: Mapping[int, Prompt],
+        segmenter: VideoSegmenter,
+        writer: VideoWriter,
+        seconds: _Seconds,
+    ) -> None:
+        depth = self.config.queue_frames
+        with Ahead(reader, depth) as frames, Behind[tuple[Frame, FrameResult]](lambda r: writer.add(*r), depth) as rows:
+            waiting = iter(frames)
+            while True:
+                with seconds.spent_on("decode"):
+                    frame = next(waiting, None)
+                if frame is None:
+                    break
+                with seconds.spent_on("network"):
+                    result = self._step(task, segmenter, frame, prompts.get(frame.index))
+                with seconds.spent_on("write"):
+                    rows.add((frame, result))
+                self.counts += WorkerCounts(frames_done=1)
+            _check_prompts_seen(task, reader, prompts)
+            with seconds.spent_on("write"):
+                rows.finish()
+
+    def _step(self, task: VideoTask, segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
+        try:
+            return segmenter.step(torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1))), prompt)
+        except ModelOutOfMemory as error:
+            raise OutOfMemory(f"video {task.video_id!r}, frame {frame.index}: out of memory ({error})") from error
+        except ModelError as error:
+            raise SegmentationFailed(f"video {task.video_id!r}, frame {frame.index}: {error}") from error
+
+    def _video_row(
+        self, task: VideoTask, reader: VideoReader, prompts: Mapping[int, Prompt], seconds: _Seconds
+    ) -> dict[str, object]:
+        info = reader.info
+        gpu = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else None
+        return {
+            "video_id": task.video_id,
+            "status": _status(reader),
+            "frames_expected": reader.frames_expected,
+            "frames_decoded": reader.frames_decoded,
+            "width": info.width,
+            "height": info.height,
+            "fps": info.fps,
+            "rotation": info.rotation,
+            "codec": info.codec,
+            "objects": list(object_ids_of(prompts)),
+            "resumed_from": None,
+            "seconds_decode": seconds.decode,
+            "seconds_network": seconds.network,
+            "seconds_write": seconds.write,
+            "seconds_total": time.monotonic() - seconds.began,
+            "gpu": gpu,
+            "host": platform.node(),
+            "checkpoint": self.config.checkpoint_fingerprint,
+            "bad_packets": reader.bad_packets,
+        }
+
+
+def pick_device(config: WorkerConfig) -> torch.device:
+    """The device of this process.
+
+    `auto` takes the GPU when there is one; a worker for which a GPU was reserved refuses to run without it.
+    """
+    visible = torch.cuda.is_available()
+    if config.device == "cpu" or (config.device == "auto" and not visible and not config.reserved_gpus):
+        return torch.device("cpu")
+    if not visible:
+        raise InvalidInput(
+            "a GPU was asked for but torch sees none in this process: check the driver and that torch is a CUDA "
+            "build (python -c 'import torch; print(torch.cuda.is_available())'), or run with --device cpu"
+        )
+    return torch.device("cuda", 0)  # a pool that pins GPUs makes just this worker's visible
+
+
+def _status(reader: VideoReader) -> str:
+    if _is_truncated(reader):
+        return "truncated"
+    return "damaged" if reader.bad_packets else "complete"
+
+
+def _is_truncated(reader: VideoReader) -> bool:
+    """Headers lie by a frame or two, so a little less than expected is complete."""
+    expected = reader.frames_expected
+    return expected is not None and reader.frames_decoded < expected - max(2, 0.01 * expected)
+
+
+def _check_prompts_seen(task: VideoTask, reader: VideoReader, prompts: Mapping[int, Prompt]) -> None:
+    end = task.start_frame + reader.frames_decoded
+    beyond = [index for index in prompts if index >= end]
+    # Of a truncated video what was decoded is kept, as long as something could be segmented.
+    if not beyond or (_is_truncated(reader) and len(beyond) < len(prompts)):
+        return
+    raise InvalidPrompt(
+        f"video {task.video_id!r} (row {task.row}): prompt for frame {min(beyond)}, but the video ends after "
+        f"frame {end - 1}: correct frame_index in the manifest, or check the video ({task.video_uri})"
+    )
