@@ -1,0 +1,40 @@
+# make demo, make test: all they need is Python 3.11+, pip and make. Everything is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check format scatter clean
+
+demo: $(VENV)/installed
+	$(BIN)/vos-batch demo
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# torch-scatter has no wheel for this torch: it is compiled against the installed one (a C++ compiler, minutes).
+scatter: $(VENV)/dev
+	$(PIP) setuptools wheel
+	$(PIP) --no-build-isolation --no-deps torch-scatter==2.1.2
+	$(BIN)/python -m pytest -m scatter
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/installed
+	$(PIP) --editable '.[dev]'
+	@touch $@
