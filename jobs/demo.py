@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
+import torch
 import typer
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
-from jobs.console import exit_on_error
+from jobs.console import exit_on_error, stdout
 from jobs.manifest import build
 from jobs.overlay import Overlay, render_video, write_overlay_video
 from jobs.segment import SOME_FAILED, report, segment, worker_config
@@ -29,6 +30,7 @@ from model.synthetic import Clip, make_clip
 from pipeline import rle, tables
 from pipeline.manifest import VideoTask, read_manifest
 from pipeline.run import RunSummary
+from pipeline.storage import Store
 from pipeline.weights import DEFAULT_CHECKPOINT
 
 SYNTHETIC = "shapes"
@@ -50,10 +52,10 @@ class DemoResult:
 
 def make_corpus(folder: Path) -> Path:
     """Write videos with their first masks and a manifest; files that are there stay. Returns the manifest."""
-    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(str(folder))
     for item in resources.files("jobs").joinpath("demo_data").iterdir():
         if not (folder / item.name).exists() and not item.name.startswith("__"):
-            (folder / item.name).write_bytes(item.read_bytes())
+            store.put(item.name, item.read_bytes())
     if not (folder / f"{SYNTHETIC}.mp4").exists():
         clip = synthetic_clip()
         Image.fromarray(clip.labels[0].astype(np.uint8)).save(folder / f"{SYNTHETIC}.png")
@@ -74,25 +76,19 @@ def run_demo(folder: Path, console: Console, *, checkpoint: str = DEFAULT_CHECKP
     Raises:
         PipelineError: something of it could not be done.
     """
-    console.print(f"[bold]1/3[/] writing three small videos to {folder / 'corpus'}", highlight=False)
+    console.print(f"1/3 writing three small videos to {folder / 'corpus'}")
     tasks = read_manifest(str(make_corpus(folder / "corpus")))
     output = str(folder / "output")
-    console.print("[bold]2/3[/] segmenting them on Ray actors", highlight=False)
+    console.print("2/3 segmenting them on Ray actors")
     config = worker_config(output=output, checkpoint=checkpoint, segmenter=SegmenterConfig(max_side=_MAX_SIDE))
-    workers = None if _has_gpu() else min(_WORKERS, os.cpu_count() or 1)
+    workers = None if torch.cuda.is_available() else min(_WORKERS, os.cpu_count() or 1)
     summary = segment(tasks, config, console=console, pool="ray", workers=workers)
     report(summary, console, output=output)
     done = [task for task in tasks if task.video_id not in summary.failed]
-    console.print("[bold]3/3[/] drawing what was found", highlight=False)
+    console.print("3/3 drawing what was found")
     overlays = {task.video_id: _draw(task, output, folder) for task in done}
     scores = score_synthetic(output) if SYNTHETIC in overlays else []
     return DemoResult(summary=summary, overlays=overlays, scores=scores)
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _draw(task: VideoTask, output: str, folder: Path) -> Overlay:
@@ -117,23 +113,23 @@ def _tell(result: DemoResult, folder: Path, console: Console, *, checkpoint: str
     if result.scores:
         mean = float(np.mean([score.J_and_F for score in result.scores]))
         objects = ", ".join(f"object {s.object_id}: J {s.J:.3f} F {s.F:.3f}" for s in result.scores)
-        console.print(f"\ngenerated clip: J&F {mean:.3f} ({objects})", highlight=False)
+        console.print(f"\ngenerated clip: J&F {mean:.3f} ({objects})")
     if checkpoint in UNTRAINED:
         console.print(
-            "[yellow]these weights are untrained: the masks show that the machine runs, not what it can do[/]"
+            "these weights are untrained: the masks show that the machine runs, not what it can do", style="yellow"
         )
-    console.print("\npictures (coloured masks, and under them how uncertain each frame was):", highlight=False)
+    console.print("\npictures (coloured masks, and under them how uncertain each frame was):")
     for overlay in result.overlays.values():
-        console.print(f"  {overlay.sheet}\n  {overlay.video}", highlight=False, soft_wrap=True)
+        console.print(f"  {overlay.sheet}\n  {overlay.video}")
     output = shlex.quote(str(folder / "output"))
     manifest = shlex.quote(str(folder / "corpus" / "manifest.jsonl"))
-    console.print(f"tables: {output}/masks, frames, videos (Parquet)\n\ntry next:", highlight=False, soft_wrap=True)
+    console.print(f"tables: {output}/masks, frames, videos (Parquet)\n\ntry next:")
     for command in (
         f"vos-batch status {output}",
         f"vos-batch segment {manifest} {output} --max-side {_MAX_SIDE}   # finds everything done",
         "vos-batch manifest build --layout pairs FOLDER --output my.jsonl   # NAME.mp4 beside NAME.png",
     ):
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
+        console.print(f"  {command}")
 
 
 app = typer.Typer(add_completion=False)
@@ -145,7 +141,7 @@ def demo_command(
     checkpoint: str = typer.Option(DEFAULT_CHECKPOINT, metavar="NAME|PATH", help="Weights, as for segment."),
 ) -> None:
     """Segment three small videos and show the result."""
-    console = Console()
+    console = stdout()
     with exit_on_error():
         result = run_demo(output, console, checkpoint=checkpoint)
     _tell(result, output, console, checkpoint=checkpoint)

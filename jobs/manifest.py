@@ -190,7 +190,8 @@ def _prompt(mask: _Mask, object_ids: Iterable[int]) -> PromptSource:
 def _pairs_tasks(folder: Store, binary_masks: bool) -> list[VideoTask]:
     videos, masks = _files(folder, _VIDEO_SUFFIXES), _files(folder, (_MASK_SUFFIX,))
     _check_pairs(folder.url, videos, masks)
-    return [_pairs_task(folder, video, mask, binary_masks) for video, mask in zip(videos, masks, strict=True)]
+    mask_of = {_stem(mask): mask for mask in masks}
+    return [_pairs_task(folder, video, mask_of[_stem(video)], binary_masks) for video in videos]
 
 
 def _check_pairs(url: str, videos: Sequence[str], masks: Sequence[str]) -> None:
@@ -202,8 +203,8 @@ def _check_pairs(url: str, videos: Sequence[str], masks: Sequence[str]) -> None:
         faults.append(f"no mask beside {_few(lonely_videos)}")
     if lonely_masks:
         faults.append(f"no video beside {_few(lonely_masks)}")
-    if not faults and len(of_videos) < len(videos):
-        faults.append("several videos share a name up to the suffix")
+    if not faults and (len(of_videos) < len(videos) or len(of_masks) < len(masks)):
+        faults.append("several videos or masks share a name up to the suffix")
     if not videos:
         faults.append(f"no video ({', '.join(_VIDEO_SUFFIXES)})")
     if faults:

@@ -84,7 +84,7 @@ class _Lines:
             return
         self._last = (now, progress.videos_done, progress.videos_failed)
         parts = [_videos(progress), _frames(progress), f"{rate:.2f} frames/s" if rate else "", _left(progress, rate)]
-        self._console.print(", ".join(part for part in parts if part), highlight=False, soft_wrap=True)
+        self._console.print(", ".join(part for part in parts if part))
 
 
 def _videos(progress: Progress) -> str:

@@ -11,7 +11,7 @@ from typing import Literal
 import typer
 from rich.console import Console
 
-from jobs.console import exit_on_error
+from jobs.console import exit_on_error, stdout
 from jobs.progress import show_progress
 from model.bank import BankConfig
 from model.checkpoint import UNTRAINED, fingerprint
@@ -98,17 +98,17 @@ def worker_config(
 def report(summary: RunSummary, console: Console, *, output: str) -> None:
     """Say in a few lines what the run did."""
     if not summary.complete and not summary.failed:
-        console.print(f"nothing to do: all {summary.skipped} videos are complete in {output}", highlight=False)
+        console.out(f"nothing to do: all {summary.skipped} videos are complete in {output}", highlight=False)
         return
     skipped = f", {summary.skipped} were complete before" if summary.skipped else ""
-    console.print(f"{summary.complete} videos ({summary.frames} frames) segmented{skipped}", highlight=False)
+    console.out(f"{summary.complete} videos ({summary.frames} frames) segmented{skipped}", highlight=False)
     for word, ids in (("truncated", summary.truncated), ("damaged", summary.damaged)):
         if ids:
-            console.print(f"{len(ids)} {word}: {_few(ids)}", highlight=False)
+            console.out(f"{len(ids)} {word}: {_few(ids)}", highlight=False)
     for video_id, failure in list(summary.failed.items())[:_SHOWN]:
-        console.print(f"failed: {video_id}: {failure.message}", highlight=False, markup=False, soft_wrap=True)
+        console.out(f"failed: {video_id}: {failure.message}", highlight=False)
     if len(summary.failed) > _SHOWN:
-        console.print(f"and {len(summary.failed) - _SHOWN} more: vos-batch status {output}", highlight=False)
+        console.out(f"and {len(summary.failed) - _SHOWN} more: vos-batch status {output}", highlight=False)
 
 
 def _few(ids: Sequence[str]) -> str:
@@ -141,10 +141,10 @@ def segment_command(
         DEFAULT_CHECKPOINT, metavar="NAME|PATH", help="Weights: a name, or a .safetensors path or URL."
     ),
     pool: PoolKind | None = typer.Option(None, help="Default: ray with several workers or inside a cluster."),
-    workers: int | None = typer.Option(None, help="Default: the cluster's GPUs, else 1."),
-    gpus_per_worker: float | None = typer.Option(None, help="Default: 1 where there are GPUs, else 0."),
+    workers: int | None = typer.Option(None, min=1, help="Default: the cluster's GPUs, else 1."),
+    gpus_per_worker: float | None = typer.Option(None, min=0, help="Default: 1 where there are GPUs, else 0."),
     device: Device = typer.Option("auto", help="auto: the GPU where there is one."),
-    max_side: int = typer.Option(SegmenterConfig.max_side, help="Longest side the network sees; 0 = native."),
+    max_side: int = typer.Option(SegmenterConfig.max_side, min=0, help="Longest side the network sees; 0 = native."),
     precision: Precision = typer.Option("fp32"),
     memory_every: int = typer.Option(1, help="Memorize every n-th frame."),
     refine: bool = typer.Option(True, help="Uncertain-region refinement."),
@@ -152,14 +152,14 @@ def segment_command(
     budget: int | None = typer.Option(None, help="Features the bank may hold, over all objects."),
     merge_threshold: float | None = typer.Option(None, help="Merge a feature above this cosine."),
     update_rate: float | None = typer.Option(None, help="Weight of new features in a merge."),
-    object_chunk: int | None = typer.Option(None, help="Objects at a time, to save memory."),
+    object_chunk: int | None = typer.Option(None, min=1, help="Objects at a time, to save memory."),
     binary_masks: bool = typer.Option(False, "--binary-masks", help="255 is the object (DAVIS-2016)."),
     torch_threads: int = typer.Option(1, help="Threads of each worker on the CPU."),
-    limit: int | None = typer.Option(None, help="Only the first N videos of the manifest."),
+    limit: int | None = typer.Option(None, min=1, help="Only the first N videos of the manifest."),
     only: list[str] = typer.Option([], metavar="ID", help="Only this video; may be repeated."),
 ) -> None:
     """Segment every video of MANIFEST that is not complete in OUTPUT yet."""
-    console = Console()
+    console = stdout()
     with exit_on_error():
         segmenter = SegmenterConfig(
             bank=_bank(bank, budget, merge_threshold, update_rate),

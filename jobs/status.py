@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.console import exit_on_error
+from jobs.console import exit_on_error, stdout
 from pipeline import tables
 from pipeline.commits import Commit, CommitLog, check_output
 from pipeline.storage import Store
@@ -109,7 +109,7 @@ def _iso(value: object) -> str:
 
 
 def _show(result: Status) -> None:
-    console = Console()
+    console = stdout()
     console.print(_summary(result))
     if result.failures:
         console.print(_failure_table(result.failures[:_SHOWN_FAILURES]))

@@ -90,6 +90,12 @@ class BankConfig:
             return int(0.8 * (budget // channels))
         return budget // channels
 
+    def protected_rows(self, share: int, positions: int) -> int:
+        """Rows of a share that annotated features may keep; `first_last` leaves room for the latest frame only."""
+        if self.policy == "first_last":
+            return share - positions
+        return math.floor(self.protection * share)
+
 
 class Rows(NamedTuple):
     """Features as rows: what a frame brings, and what a read needs."""
@@ -266,6 +272,7 @@ class AdaptiveBank:
         self._channels: dict[int, FeatureRows] = {}
         self._prompts: dict[int, int] = {}
         self._share = 0
+        self._protected = 0
         self._counts = _Counts()
 
     @property
@@ -289,6 +296,7 @@ class AdaptiveBank:
         """
         self._counts = _Counts()
         self._share = self.config.share(channels, positions)
+        self._protected = self.config.protected_rows(self._share, positions)
         for stored in self._channels.values():
             self._fit(stored, 0, step)
 
@@ -309,10 +317,15 @@ class AdaptiveBank:
             raise NonFinite(f"features of channel {channel} are not finite")
         stored = self._channels.setdefault(channel, FeatureRows(new))
         if self.config.policy == "first_last":
-            stored.select(stored.prompt > 0)
+            self._forget_latest(stored)
         novel, similarity = self._merge_known(stored, new, annotated)
         prompt = self._prompt_number(channel) if annotated else 0
         self._append(stored, novel, similarity, step=step, prompt=prompt)
+
+    def _forget_latest(self, stored: FeatureRows) -> None:
+        before = len(stored)
+        stored.select(stored.prompt > 0)
+        self._counts.evicted += before - len(stored)
 
     def _prompt_number(self, channel: int) -> int:
         if not self.config.protection and self.config.policy != "first_last":
@@ -340,17 +353,13 @@ class AdaptiveBank:
             novel = Rows(novel.key[kept], novel.value[kept])
         stored.append(novel, step=step, prompt=prompt)
         self._counts.appended += len(novel.key)
-        self._limit_protection(stored)
+        limit_protection(stored, self._protected)
 
     def _fit(self, stored: FeatureRows, entering: int, step: int) -> int:
         """Evict until `entering` more rows fit into the share; returns for how many there is room."""
-        self._limit_protection(stored)
+        limit_protection(stored, self._protected)
         self._counts.evicted += evict(stored, len(stored) + entering - self._share, step=step)
         return min(entering, self._share - len(stored))
-
-    def _limit_protection(self, stored: FeatureRows) -> None:
-        if self.config.policy != "first_last":
-            limit_protection(stored, math.floor(self.config.protection * self._share))
 
     def statistics(self) -> BankStatistics:
         """Sizes now, and what happened since `begin_frame`, over all channels."""

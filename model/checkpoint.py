@@ -8,6 +8,7 @@ import io
 import json
 import pickle
 import re
+import struct
 from collections.abc import Mapping
 
 import safetensors.torch
@@ -21,6 +22,12 @@ from model.network import AFBURR, DEFAULT_PRESET, PRESETS, untrained
 FORMAT = "vos-batch-1"
 UNTRAINED = {"untrained": DEFAULT_PRESET, "untrained-resnet50": "resnet50"}
 """Checkpoints without a file: reproducible random weights, for trying the machinery."""
+
+_UNPICKLING = (
+    pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    AssertionError, struct.error,
+)  # fmt: skip
+"""What reading a damaged pickle can raise."""
 
 _OFFICIAL_NAMES = (
     (r"^encoder_m\.conv1_([mo])\.", r"reference_encoder.mask_stem.conv1_\1."),
@@ -72,9 +79,9 @@ def from_bytes(data: bytes, name: str) -> AFBURR:
         BadCheckpoint: not a checkpoint of ours, damaged, or not matching its preset in every entry.
     """
     card = read_card(data, name)
-    if card.get("format") != FORMAT:
+    if card.get("format") != FORMAT or not {"preset", "fingerprint"} <= card.keys():
         raise BadCheckpoint(
-            f"{name} is no vos-batch checkpoint (its header does not say {FORMAT}); "
+            f"{name} is no vos-batch checkpoint (its header does not say {FORMAT}, preset and fingerprint); "
             "turn a published one into ours with `vos-batch convert-checkpoint OFFICIAL.pth OUT.safetensors`"
         )
     if card["preset"] not in PRESETS:
@@ -110,12 +117,13 @@ def from_official(data: bytes, name: str) -> AFBURR:
     """
     try:
         loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except _UNPICKLING as error:
         raise BadCheckpoint(f"{name} is not a file of weights that can be read safely: {error}") from error
     state = loaded.get("model") if isinstance(loaded, dict) else None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise BadCheckpoint(f"{name} is no published AFB-URR checkpoint: it needs a dict of tensors under 'model'")
-    return _filled("resnet50", {our_name(key): value for key, value in state.items()}, name)
+    official = {our_name(key): key for key in state}
+    return _filled("resnet50", {ours: state[key] for ours, key in official.items()}, name, shown=official)
 
 
 def our_name(official: str) -> str:
@@ -125,13 +133,15 @@ def our_name(official: str) -> str:
     return official
 
 
-def _filled(preset: str, state: Mapping[str, Tensor], name: str) -> AFBURR:
+def _filled(preset: str, state: Mapping[str, Tensor], name: str, *, shown: Mapping[str, str] | None = None) -> AFBURR:
+    """`shown`: the names of the file's entries, where these differ from ours."""
     network = AFBURR(preset)
     own = network.state_dict()
     faults = [f"missing: {key}" for key in own if key not in state]
-    faults += [f"unexpected: {key}" for key in state if key not in own]
+    shown = shown or {}
+    faults += [f"unexpected: {shown.get(key, key)}" for key in state if key not in own]
     faults += [
-        f"shape of {key}: {tuple(value.shape)} in the file, {tuple(own[key].shape)} in the network"
+        f"shape of {shown.get(key, key)}: {tuple(value.shape)} in the file, {tuple(own[key].shape)} in the network"
         for key, value in state.items()
         if key in own and value.shape != own[key].shape
     ]

@@ -29,7 +29,7 @@ from model.result import VOID, BankStatistics, FrameResult, FrameStatistics, Obj
 from model.uncertainty import ambiguity, frame_statistics, object_uncertainty
 
 Precision = Literal["fp32", "bf16", "fp16"]
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ class VideoSegmenter:
         picture = self._picture(frame)
         self._objects.update(prompt.object_ids if prompt else ())
         self._bank.begin_frame(channels=self._num_channels(), positions=self._positions(height, width), step=self._step)
-        prediction = self._predict(picture) if self._bank.channels else None
+        prediction = self._predict(picture) if len(self._bank.channels) > 1 else None
         frame_stats, object_stats = self._statistics(prediction)
         labels = self._native_labels(prediction, prompt, height, width)
         self._memorize(picture, prediction, prompt)
@@ -165,7 +165,7 @@ class VideoSegmenter:
         return _Prediction(channels, logits, probability, _best_labels(logits, channels))
 
     def _autocast(self) -> "torch.autocast | nullcontext[None]":
-        dtype = _AUTOCAST.get(self._config.precision)
+        dtype = AUTOCAST.get(self._config.precision)
         return torch.autocast(self._device.type, dtype) if dtype else nullcontext()
 
     def _statistics(
@@ -192,7 +192,7 @@ class VideoSegmenter:
         return predicted.cpu().numpy()
 
     def _prompt_labels(self, prompt: Prompt) -> Tensor:
-        return torch.from_numpy(prompt.labels).to(self._device)
+        return torch.tensor(prompt.labels, device=self._device)
 
     def _memorize(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt | None) -> None:
         if prompt is not None:
@@ -215,7 +215,7 @@ class VideoSegmenter:
     def _network_labels(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt) -> Tensor:
         """The merged labels of a prompted frame at network size."""
         size = picture.shape[-2:]
-        given = F.interpolate(self._prompt_labels(prompt)[None, None].float(), size, mode="nearest-exact")[0, 0].int()
+        given = _shrunk_labels(self._prompt_labels(prompt), size, prompt.object_ids)
         predicted = prediction.labels_hw if prediction else torch.zeros_like(given)
         return _merge(predicted, given, prompt.object_ids)
 
@@ -227,11 +227,17 @@ class VideoSegmenter:
 
     def state(self) -> dict[str, object]:
         """All that `restore` needs to go on with the next frame: CPU tensors and plain values."""
-        return {"step": self._step, "objects": sorted(self._objects), "bank": self._bank.state()}
+        return {
+            "step": self._step,
+            "planned": sorted(self._planned),
+            "objects": sorted(self._objects),
+            "bank": self._bank.state(),
+        }
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Continue as the segmenter that gave this `state()`; network and configuration must be the same."""
         self._step = int(state["step"])  # type: ignore[call-overload]
+        self._planned = frozenset(state["planned"])  # type: ignore[call-overload]
         self._objects = set(state["objects"])  # type: ignore[call-overload]
         self._bank.restore(state["bank"], self._device)  # type: ignore[arg-type]
 
@@ -243,6 +249,8 @@ def _check(frame: Tensor, prompt: Prompt | None) -> None:
         return
     if prompt.labels.shape != tuple(frame.shape[-2:]):
         raise ValueError(f"the prompt is {prompt.labels.shape}, the frame {tuple(frame.shape[-2:])}")
+    if prompt.labels.dtype != np.int32:
+        raise ValueError(f"prompt labels are int32, not {prompt.labels.dtype}")
     if not prompt.object_ids or {BACKGROUND, VOID} & set(prompt.object_ids):
         raise ValueError(f"a prompt speaks for objects, never for 0 (background) or {VOID} (void)")
 
@@ -269,6 +277,22 @@ def _upsampled_labels(prediction: _Prediction, size: tuple[int, int]) -> Tensor:
 def _claim(labels: Tensor, best: Tensor, score: Tensor, channel: int) -> None:
     labels.masked_fill_(score > best, channel)
     torch.maximum(best, score, out=best)
+
+
+def _shrunk_labels(labels: Tensor, size: Sequence[int], object_ids: Sequence[int]) -> Tensor:
+    """Labels at network size by the nearest pixel; an object too small for that keeps the pixel at its middle."""
+    rows, columns = (_nearest(full, small, labels.device) for full, small in zip(labels.shape, size, strict=True))
+    shrunk = labels[rows][:, columns]
+    for object_id in object_ids:
+        if not bool((shrunk == object_id).any()) and len(pixels := (labels == object_id).nonzero()):
+            y, x = pixels[len(pixels) // 2].tolist()
+            shrunk[y * size[0] // labels.shape[0], x * size[1] // labels.shape[1]] = object_id
+    return shrunk
+
+
+def _nearest(full: int, small: int, device: torch.device) -> Tensor:
+    """For each of `small` pixels the index of the one of `full` under its centre; exact for any ids."""
+    return ((2 * torch.arange(small, device=device) + 1) * full) // (2 * small)
 
 
 def _merge(predicted: Tensor, given: Tensor, object_ids: Sequence[int]) -> Tensor:

@@ -21,12 +21,12 @@ CONFIDENCE_WEIGHT = 0.5
 def ambiguity(probability: Tensor, dim: int) -> Tensor:
     """U of probabilities over the channels in `dim`; that dimension is kept with size 1."""
     best, second = probability.topk(2, dim=dim).values.split(1, dim=dim)
-    return torch.exp(1 - best / (second + 1e-8))
+    return torch.exp(1 - best / (second + 1e-8)).clamp(max=1)
 
 
 def uncertainty_loss(logits_BKhw: Tensor) -> Tensor:
-    """Mean over the batch of ||U_loss||_2 / sqrt(h w), U of the softmax of the final probabilities (as published)."""
-    probability = torch.softmax(torch.softmax(logits_BKhw, dim=1), dim=1)
+    """Mean over the batch of ||U_loss||_2 / sqrt(h w), U of the softmax of each channel's own probability."""
+    probability = torch.softmax(torch.sigmoid(logits_BKhw), dim=1)
     u_Bhw = ambiguity(probability, dim=1)[:, 0]
     return u_Bhw.flatten(1).norm(dim=1).mean() / math.sqrt(u_Bhw[0].numel())
 

@@ -6,8 +6,7 @@ Legend: H, W size of a mask in pixels.
 import io
 import struct
 import zlib
-from collections.abc import Mapping
-from itertools import groupby
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,25 +58,53 @@ def ids_in(labels: Labels) -> tuple[int, ...]:
     return tuple(int(value) for value in values if value not in (0, VOID))
 
 
-def load_prompts(task: VideoTask, height: int, width: int, *, binary_masks: bool = False) -> dict[int, Prompt]:
-    """The prompts of a video of `height` x `width` pixels by ascending frame index, one a frame.
+class Prompts(Mapping[int, Prompt]):
+    """The prompts of one video by ascending frame index, one a frame.
+
+    All are checked when this is made; kept are the compressed masks, so that memory does not grow with the size
+    of the pictures. A prompt is decoded when it is asked for.
+    """
+
+    def __init__(self, task: VideoTask, height: int, width: int, *, binary_masks: bool) -> None:
+        self._task = task
+        self._size = (height, width)
+        self._binary_masks = binary_masks
+        self._sources: dict[int, list[tuple[PromptSource, bytes]]] = {}
+        ids: set[int] = set()
+        for source in task.prompts:
+            data = _read(source.mask_uri, _mask_name(task, source))
+            self._sources.setdefault(source.frame_index, []).append((source, data))
+        for frame_index in self._sources:
+            ids.update(self[frame_index].object_ids)
+        self.object_ids = tuple(sorted(ids))
+        """All object ids that the prompts speak for, ascending."""
+
+    def __getitem__(self, frame_index: int) -> Prompt:
+        combined, *others = [self._decoded(source, data) for source, data in self._sources[frame_index]]
+        for other in others:
+            combined = _combine(combined, other, f"{_name(self._task)}: frame {frame_index}")
+        return combined
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def _decoded(self, source: PromptSource, data: bytes) -> Prompt:
+        name = _mask_name(self._task, source)
+        labels = read_mask(data, name, binary_masks=self._binary_masks)
+        return _checked(labels, source, self._size, name)
+
+
+def load_prompts(task: VideoTask, height: int, width: int, *, binary_masks: bool = False) -> Prompts:
+    """The prompts of a video of `height` x `width` pixels.
 
     Labels [height, width] hold 0, the prompt's object ids and 255: what a mask shows of other ids is left out.
     An id of `object_ids` without a pixel is kept: the object is not in this frame. Follows the design,
     section 6. Raises InvalidPrompt, StoreUnavailable.
     """
-    prompts = {}
-    for frame_index, sources in groupby(task.prompts, key=lambda source: source.frame_index):
-        combined, *others = [_load(task, source, (height, width), binary_masks) for source in sources]
-        for other in others:
-            combined = _combine(combined, other, f"{_name(task)}: frame {frame_index}")
-        prompts[frame_index] = combined
-    return prompts
-
-
-def object_ids_of(prompts: Mapping[int, Prompt]) -> tuple[int, ...]:
-    """All object ids that the prompts of a video speak for, ascending."""
-    return tuple(sorted({object_id for prompt in prompts.values() for object_id in prompt.object_ids}))
+    return Prompts(task, height, width, binary_masks=binary_masks)
 
 
 def _decode(data: bytes, name: str) -> tuple[int, Labels]:
@@ -172,9 +199,11 @@ def _name(task: VideoTask) -> str:
     return f"row {task.row}: video {task.video_id!r}"
 
 
-def _load(task: VideoTask, source: PromptSource, size: tuple[int, int], binary_masks: bool) -> Prompt:
-    name = f"{_name(task)}: mask {source.mask_uri}"
-    labels = read_mask(_read(source.mask_uri, name), name, binary_masks=binary_masks)
+def _mask_name(task: VideoTask, source: PromptSource) -> str:
+    return f"{_name(task)}: mask {source.mask_uri}"
+
+
+def _checked(labels: Labels, source: PromptSource, size: tuple[int, int], name: str) -> Prompt:
     if labels.shape != size:
         raise InvalidPrompt(
             f"{name}: is {_pixels(labels.shape)}, the video {_pixels(size)} (width x height, after its "

@@ -31,6 +31,8 @@ class WorkerConfig:
     """Frames that may wait between decoding, network and writing."""
 
     def __post_init__(self) -> None:
+        if self.reserved_gpus < 0:
+            raise InvalidInput(f"GPUs per worker must not be negative, not {self.reserved_gpus:g}")
         for name in ("torch_threads", "queue_frames"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -46,10 +48,12 @@ class WorkerConfig:
 
 
 def _check_segmenter(config: SegmenterConfig) -> None:
-    bank = config.bank
+    bank, chunk = config.bank, config.object_chunk
     limits = (
         ("max_side", config.max_side, config.max_side == 0 or config.max_side >= 16, "0 or at least 16 pixels"),
         ("memory_every", config.memory_every, config.memory_every >= 1, "at least 1"),
+        ("object_chunk", chunk, chunk is None or chunk >= 1, "at least 1"),
+        ("workspace", config.workspace, config.workspace >= 1, "at least 1"),
         ("budget", bank.budget, bank.budget is None or bank.budget > 0, "positive"),
         ("merge_threshold", bank.merge_threshold, -1 <= bank.merge_threshold <= 1, "a cosine, in [-1, 1]"),
         ("update_rate", bank.update_rate, 0 <= bank.update_rate <= 1, "in [0, 1]"),

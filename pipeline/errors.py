@@ -8,7 +8,8 @@
     │   └── InvalidCheckpoint   names the file and what does not fit
     ├── InvalidOutput           OUTPUT is not ours, or cannot be written
     ├── SegmentationFailed      the network gave up on a frame: names the video and the frame
-    │   └── OutOfMemory         retryable once, with smaller blocks
+    │   └── OutOfMemory         retryable: memory may be free again, or on another device
+    ├── Interrupted             the run is being ended; the video is begun again by the next one
     ├── StoreUnavailable        retryable: the object store or the network failed
     └── WorkerLost              retryable: the process or the node is gone
 
@@ -47,9 +48,22 @@ class InvalidOutput(PipelineError):
 class SegmentationFailed(PipelineError):
     """The network could not go on at some frame of a video."""
 
+    def __init__(self, message: str, frame_index: int | None = None) -> None:
+        super().__init__(message, frame_index)
+        self.frame_index = frame_index
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 class OutOfMemory(SegmentationFailed):
     """The device's memory did not suffice."""
+
+    retryable = True
+
+
+class Interrupted(PipelineError):
+    """The worker was told to stop."""
 
     retryable = True
 

@@ -54,7 +54,7 @@ class _Threaded:
 
 
 class Ahead(_Threaded, Generic[T]):
-    """Iterate over `source` in a thread, at most `depth` items ahead."""
+    """Iterate over `source` in a thread: at most `depth` items wait, and one is in the making."""
 
     def __init__(self, source: Iterator[T], depth: int) -> None:
         super().__init__(depth, "ahead")
@@ -96,11 +96,12 @@ class Behind(_Threaded, Generic[T]):
 
     def finish(self) -> None:
         """Wait until every item is consumed. Raises what `consume` raised."""
-        self._put(_End())
+        while not self._put_now(_End()):
+            self._raise()
         self._thread.join()
         self._raise()
 
-    def _put_now(self, item: T) -> bool:
+    def _put_now(self, item: object) -> bool:
         try:
             self._queue.put(item, timeout=_POLL_S)
             return True

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import time
 from dataclasses import replace
 from types import TracebackType
@@ -11,7 +12,7 @@ import ray
 from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 
 from pipeline.config import WorkerConfig, in_ray_cluster
-from pipeline.errors import InvalidInput, PipelineError, WorkerLost
+from pipeline.errors import InvalidInput, PipelineError, StoreUnavailable, WorkerLost
 from pipeline.run import Event, Failure, attempt_job
 from pipeline.scheduler import Job
 from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
@@ -19,6 +20,9 @@ from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
 logger = logging.getLogger(__name__)
 
 _MAX_LOST_IN_SETUP = 3
+"""Workers in a row that may fail to start before the run gives up."""
+_STOP_S = 5.0
+"""How long an interrupted run waits for its workers to clean up."""
 _LOST = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
@@ -53,20 +57,26 @@ class _Actor:
         self._worker = VideoWorker(config)
         self._name = name
 
-    def setup(self) -> Exception | None:
+    def setup(self) -> PipelineError | None:
         """Returned, not raised: Ray would wrap it."""
         try:
             self._worker.setup()
         except PipelineError as error:
             return error
+        except Exception as error:
+            return WorkerLost(f"{self._name} on {platform.node()} cannot start: {type(error).__name__}: {error}")
         return None
 
-    def process(self, job: Job, attempt: str) -> VideoOutcome | Failure:
+    def process(self, job: Job, attempt: str) -> tuple[VideoOutcome | Failure, WorkerCounts]:
         self._worker.limit_threads()
-        return attempt_job(self._worker, job, attempt, self._name)
+        result = attempt_job(self._worker, job, attempt, self._name)
+        return result, self._worker.counts
 
     def counts(self) -> WorkerCounts:
         return self._worker.counts
+
+    def stop(self) -> None:
+        self._worker.stop()
 
 
 class _Member:
@@ -90,6 +100,21 @@ class _Member:
         self.job = job
         self.pending = self._actor.process.remote(job, attempt)
 
+    def collect(self) -> Event | None:
+        """What the ready call gave: the attempt that is over, or None after the set-up.
+
+        Raises what kept the actor from starting, and Ray's errors for a lost one.
+        """
+        result = ray.get(self.pending)
+        if self.job is None and result is not None:
+            raise result
+        job, self.job, self.pending = self.job, None, None
+        if job is None:
+            return None
+        outcome, self.counts = result
+        self._progress = None  # an answer still on its way is older
+        return Event(job=job, result=outcome)
+
     def poll_progress(self) -> None:
         """Ask how far it is, without waiting for the answer."""
         if self._progress is None:
@@ -101,6 +126,10 @@ class _Member:
             pass
         except _LOST:  # `wait` replaces it
             self._progress = None
+
+    def stop(self) -> None:
+        """Let it end its video at the next frame and clean up."""
+        self._actor.stop.remote()
 
     def kill(self) -> None:
         """End it, also if it is only unreachable and still writing: what it writes is never committed."""
@@ -123,7 +152,7 @@ class RayPool:
         self._gpus_per_worker = gpus_per_worker
         self._members: list[_Member] = []
         self._started = 0
-        self._lost_in_setup = 0
+        self._failed_starts = 0
         self._lost = WorkerCounts()
 
     def __enter__(self) -> Self:
@@ -131,7 +160,9 @@ class RayPool:
         gpus = cluster_gpus() if self._config.device != "cpu" else 0
         wanted = self._gpus_per_worker if self._gpus_per_worker is not None else min(gpus, 1)
         _check_gpus(wanted)
-        self._config = replace(self._config, reserved_gpus=float(wanted))
+        # Without a reservation "the GPU where there is one" would be the same one for every actor.
+        device = "cpu" if self._config.device == "auto" and not wanted else self._config.device
+        self._config = replace(self._config, reserved_gpus=float(wanted), device=device)
         workers = self._workers or (max(1, int(gpus / wanted)) if wanted else 1)
         self._members = [self._start() for _ in range(workers)]
         return self
@@ -139,6 +170,11 @@ class RayPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for member in self._members:
+            member.stop()
+        pending = [member.pending for member in self._members if member.job is not None]
+        if pending:
+            ray.wait(pending, num_returns=len(pending), timeout=_STOP_S)
         for member in self._members:
             member.kill()
         self._members = []
@@ -164,31 +200,25 @@ class RayPool:
         ready, others = ray.wait(list(pending), timeout=timeout_s, fetch_local=False)
         if ready and others:
             ready += ray.wait(others, num_returns=len(others), timeout=0, fetch_local=False)[0]
-        events = [self._finished(pending[reference]) for reference in ready]
+        events = [self._collect(pending[reference]) for reference in ready]
         return [event for event in events if event is not None]
 
-    def _finished(self, member: _Member) -> Event | None:
-        job, reference = member.job, member.pending
-        member.job = member.pending = None
+    def _collect(self, member: _Member) -> Event | None:
         try:
-            result = ray.get(reference)
-        except _LOST as error:
-            return self._replace(member, job, error)
-        if job is not None:
-            return Event(job=job, result=result)
-        if result is not None:
-            raise result
-        return None
+            event = member.collect()
+            self._failed_starts = 0
+            return event
+        except (*_LOST, StoreUnavailable, WorkerLost) as error:  # the last two: a set-up that may go better
+            return self._replace(member, error)
 
-    def _replace(self, member: _Member, job: Job | None, error: Exception) -> Event | None:
+    def _replace(self, member: _Member, error: Exception) -> Event | None:
         logger.warning("%s is lost (%s); starting another", member.name, type(error).__name__)
         member.kill()
-        done = member.counts.frames_done
-        self._lost += WorkerCounts(frames_done=done, frames_begun=done)
-        if job is None:
-            self._lost_in_setup += 1
-            if self._lost_in_setup >= _MAX_LOST_IN_SETUP:
-                raise WorkerLost(f"{self._lost_in_setup} workers died while they were starting: {error}")
+        self._lost += _of_lost(member.counts)
+        job = member.job
+        self._failed_starts = self._failed_starts + 1 if job is None else 0
+        if self._failed_starts >= _MAX_LOST_IN_SETUP:
+            raise WorkerLost(f"{self._failed_starts} workers in a row could not start: {error}") from error
         self._members[self._members.index(member)] = self._start()
         if job is None:
             return None
@@ -200,6 +230,12 @@ class RayPool:
         for member in self._members:
             member.poll_progress()
         return sum((member.counts for member in self._members), self._lost)
+
+
+def _of_lost(counts: WorkerCounts) -> WorkerCounts:
+    """The video that a lost worker had in hand is begun again by another, what it did is not undone."""
+    videos = max(0, counts.videos_begun - 1)
+    return WorkerCounts(frames_done=counts.frames_done, frames_begun=counts.frames_done, videos_begun=videos)
 
 
 def _check_gpus(wanted: float) -> None:

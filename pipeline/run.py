@@ -37,18 +37,23 @@ class Failure:
     """Class name of the error."""
     message: str
     retryable: bool = False
+    frame_index: int | None = None
+    """Frame at which the network gave up."""
     worker: str | None = None
     host: str | None = None
+    """Machine of that worker; None: unknown, or planning."""
 
     @classmethod
-    def of(cls, error: BaseException, *, worker: str | None = None) -> "Failure":
+    def of(cls, error: BaseException, *, worker: str | None = None, host: str | None = None) -> "Failure":
         """What `failures` keeps of an error."""
+        text = str(error) or repr(error)
         return cls(
             cause=type(error).__name__,
-            message=str(error) or repr(error),
+            message=text.encode(errors="backslashreplace").decode(),  # names of files need not be UTF-8
             retryable=isinstance(error, PipelineError) and error.retryable,
+            frame_index=getattr(error, "frame_index", None),
             worker=worker,
-            host=platform.node(),
+            host=host,
         )
 
 
@@ -89,7 +94,7 @@ def attempt_job(worker: VideoWorker, job: Job, attempt: str, name: str) -> Video
     try:
         return worker.process(job.task, attempt)
     except Exception as error:  # also a bug that one odd video brings out must not end the run
-        return Failure.of(error, worker=name)
+        return Failure.of(error, worker=name, host=platform.node())
 
 
 class LocalPool:
@@ -110,10 +115,10 @@ class LocalPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._worker.stop()
         self._jobs.put(None)
-        if error is None:  # an interrupted run does not wait for the video in hand
-            self._thread.join()
-            self._worker.close()
+        self._thread.join()
+        self._worker.close()
 
     def _work(self) -> None:
         self._worker.limit_threads()
@@ -250,10 +255,13 @@ class _Driver:
         self._report()
         while not scheduler.done:
             self._submit(scheduler)
-            pause_s = scheduler.wait_s(time.monotonic())
-            for event in self._pool.wait(_TICK_S if pause_s is None else min(_TICK_S, pause_s)):
+            for event in self._pool.wait(self._pause_s(scheduler)):
                 self._handle(event, scheduler)
             self._report()
+
+    def _pause_s(self, scheduler: Scheduler) -> float:
+        due_s = scheduler.wait_s(time.monotonic()) if self._pool.idle() else None
+        return _TICK_S if due_s is None else min(_TICK_S, due_s)
 
     def _submit(self, scheduler: Scheduler) -> None:
         while self._pool.idle():
@@ -271,6 +279,7 @@ class _Driver:
             return
         again = scheduler.failed(job.task.video_id, retryable=result.retryable, now_s=time.monotonic())
         if again:
+            self._unstarted[job.task.video_id] = num_frames(job.task)
             self._failures.append(self._failure_row(job.task, job.number, result))
         else:
             self._give_up(job.task, job.number, result)
@@ -304,7 +313,6 @@ class _Driver:
             "video_id": task.video_id,
             "row": task.row,
             "attempt": number,
-            "frame_index": None,
             "failed_at": _now(),
             **asdict(failure),
         }

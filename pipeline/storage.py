@@ -204,14 +204,6 @@ class Store:
         with _writing(url):
             return _backend(url).create(url, data)
 
-    def exists(self, name: str) -> bool:
-        """Whether there is a file or folder of that name."""
-        try:
-            is_folder(self.url_of(name))
-        except FileNotFoundError:
-            return False
-        return True
-
     def list(self, folder: str = "") -> list[Entry]:
         """The files and folders of one level, sorted by name; empty when the folder is missing."""
         url = self.url_of(folder)
@@ -264,7 +256,7 @@ class Fingerprints:
     def _of_folder(self, url: str) -> str:
         digest = hashlib.sha256()
         for name, entry in self._listing(url).items():
-            digest.update(f"{name}\0{entry.fingerprint}\n".encode())
+            digest.update(f"{name}\0{entry.fingerprint}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
 
@@ -469,7 +461,12 @@ def _backend(url: str) -> _Backend:
 def _connect(protocol: str, _process: int, _settings: tuple[tuple[str, str], ...]) -> _Backend:
     # A stale listings cache would hide what other machines wrote; a client does not survive a fork.
     options = {"use_listings_cache": False} if protocol in ("s3", "s3a") else {}
-    filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
+    try:
+        filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
+    except (ValueError, ImportError) as error:
+        raise InvalidInput(
+            f"no store is known for {protocol}:// ({error}): correct the URL, or install the fsspec package for it"
+        ) from error
     return _Memory(filesystem) if protocol == "memory" else _Remote(filesystem)
 
 

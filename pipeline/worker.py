@@ -1,6 +1,7 @@
 """One worker: a plain class that segments whole videos. A pool gives it a process, a GPU and its next video."""
 
 import platform
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +16,17 @@ from model.errors import OutOfMemory as ModelOutOfMemory
 from model.network import AFBURR
 from model.result import FrameResult, Prompt
 from model.segmenter import VideoSegmenter
-from pipeline.annotations import load_prompts, object_ids_of
+from pipeline.annotations import Prompts, load_prompts
 from pipeline.config import WorkerConfig
-from pipeline.errors import InvalidCheckpoint, InvalidInput, InvalidPrompt, OutOfMemory, SegmentationFailed
+from pipeline.errors import (
+    Interrupted,
+    InvalidCheckpoint,
+    InvalidInput,
+    InvalidPrompt,
+    OutOfMemory,
+    PipelineError,
+    SegmentationFailed,
+)
 from pipeline.manifest import VideoTask
 from pipeline.overlap import Ahead, Behind
 from pipeline.storage import Store
@@ -82,6 +91,7 @@ class VideoWorker:
         """How far this worker is; other threads may read it."""
         self._device = torch.device("cpu")
         self._network: AFBURR | None = None
+        self._stopped = threading.Event()
 
     def setup(self) -> None:
         """Take the device and load the weights.
@@ -112,10 +122,18 @@ class VideoWorker:
         """
         if self._network is None:
             raise RuntimeError("call setup() before process()")
+        with _named(task):
+            return self._process(self._network, task, attempt)
+
+    def stop(self) -> None:
+        """Let `process`, in another thread, end with `Interrupted` at its next frame; for good."""
+        self._stopped.set()
+
+    def _process(self, network: AFBURR, task: VideoTask, attempt: str) -> VideoOutcome:
         seconds = _Seconds()
         with open_video(task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame) as reader:
             prompts = load_prompts(task, reader.info.height, reader.info.width, binary_masks=self.config.binary_masks)
-            segmenter = self._segmenter(self._network, task, reader.info, prompts)
+            segmenter = self._segmenter(network, task, reader.info, prompts)
             with self._counted(reader), VideoWriter(Store(self.config.output), task.video_id, attempt) as writer:
                 self._segment(task, reader, prompts, segmenter, writer, seconds)
                 with seconds.spent_on("write"):
@@ -142,10 +160,8 @@ class VideoWorker:
                 frames_begun=reader.frames_decoded - expected, videos_begun=0 if expected else 1
             )
 
-    def _segmenter(
-        self, network: AFBURR, task: VideoTask, info: VideoInfo, prompts: Mapping[int, Prompt]
-    ) -> VideoSegmenter:
-        segmenter = VideoSegmenter(network, self.config.segmenter, object_ids=object_ids_of(prompts))
+    def _segmenter(self, network: AFBURR, task: VideoTask, info: VideoInfo, prompts: Prompts) -> VideoSegmenter:
+        segmenter = VideoSegmenter(network, self.config.segmenter, object_ids=prompts.object_ids)
         try:
             segmenter.check_budget(info.height, info.width)
         except BudgetTooSmall as error:
@@ -156,7 +172,7 @@ class VideoWorker:
         self,
         task: VideoTask,
         reader: VideoReader,
-        prompts: Mapping[int, Prompt],
+        prompts: Prompts,
         segmenter: VideoSegmenter,
         writer: VideoWriter,
         seconds: _Seconds,
@@ -169,6 +185,8 @@ class VideoWorker:
                     frame = next(waiting, None)
                 if frame is None:
                     break
+                if self._stopped.is_set():
+                    raise Interrupted(f"stopped before frame {frame.index}")
                 with seconds.spent_on("network"):
                     result = self._step(task, segmenter, frame, prompts.get(frame.index))
                 with seconds.spent_on("write"):
@@ -179,15 +197,16 @@ class VideoWorker:
                 rows.finish()
 
     def _step(self, task: VideoTask, segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
+        where = f"video {task.video_id!r}, frame {frame.index}"
         try:
             return segmenter.step(torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1))), prompt)
         except ModelOutOfMemory as error:
-            raise OutOfMemory(f"video {task.video_id!r}, frame {frame.index}: out of memory ({error})") from error
+            raise OutOfMemory(f"{where}: out of memory ({error})", frame.index) from error
         except ModelError as error:
-            raise SegmentationFailed(f"video {task.video_id!r}, frame {frame.index}: {error}") from error
+            raise SegmentationFailed(f"{where}: {error}", frame.index) from error
 
     def _video_row(
-        self, task: VideoTask, reader: VideoReader, prompts: Mapping[int, Prompt], seconds: _Seconds
+        self, task: VideoTask, reader: VideoReader, prompts: Prompts, seconds: _Seconds
     ) -> dict[str, object]:
         info = reader.info
         gpu = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else None
@@ -201,7 +220,7 @@ class VideoWorker:
             "fps": info.fps,
             "rotation": info.rotation,
             "codec": info.codec,
-            "objects": list(object_ids_of(prompts)),
+            "objects": list(prompts.object_ids),
             "resumed_from": None,
             "seconds_decode": seconds.decode,
             "seconds_network": seconds.network,
@@ -212,6 +231,18 @@ class VideoWorker:
             "checkpoint": self.config.checkpoint_fingerprint,
             "bad_packets": reader.bad_packets,
         }
+
+
+@contextmanager
+def _named(task: VideoTask) -> Iterator[None]:
+    """Errors of what knows only URLs get the video's name, and what else comes up says where."""
+    try:
+        yield
+    except PipelineError as error:
+        if repr(task.video_id) in str(error):
+            raise
+        message = f"video {task.video_id!r} (row {task.row}): {error}"
+        raise type(error)(message, *error.args[1:]) from error
 
 
 def pick_device(config: WorkerConfig) -> torch.device:
@@ -242,7 +273,12 @@ def _is_truncated(reader: VideoReader) -> bool:
     return expected is not None and reader.frames_decoded < expected - max(2, 0.01 * expected)
 
 
-def _check_prompts_seen(task: VideoTask, reader: VideoReader, prompts: Mapping[int, Prompt]) -> None:
+def _check_prompts_seen(task: VideoTask, reader: VideoReader, prompts: Prompts) -> None:
+    if not reader.frames_decoded:
+        raise InvalidInput(
+            f"video {task.video_id!r} (row {task.row}): it has no frame {task.start_frame} ({task.video_uri}): "
+            "correct start_frame in the manifest"
+        )
     end = task.start_frame + reader.frames_decoded
     beyond = [index for index in prompts if index >= end]
     # Of a truncated video what was decoded is kept, as long as something could be segmented.

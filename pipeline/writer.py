@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -81,11 +82,6 @@ class VideoWriter:
         for row in _mask_rows(self._video_id, frame, result):
             self._tables["masks"].append(row)
 
-    def add_rows(self, table: str, rows: pa.RecordBatch) -> None:
-        """Write rows of `masks` or `frames` read from earlier parts; the same rows as `add`, the same file."""
-        for row in rows.to_pylist():
-            self._tables[table].append(row)
-
     def finish(self) -> dict[str, FileRecord]:
         """Put both files into the store; their records by table name. StoreUnavailable when it fails."""
         records = {name: self._put(name, table) for name, table in self._tables.items()}
@@ -148,7 +144,8 @@ class _TableFile:
 
     def discard(self) -> None:
         self._clear()
-        self._parquet.close()
+        with suppress(OSError):  # closing writes a footer, and the disk may be what failed
+            self._parquet.close()
 
 
 def _frame_row(video_id: str, frame: FrameInfo, result: FrameResult) -> dict[str, object]:

@@ -1,0 +1,142 @@
+"""Clips for training: footage, and cut-outs pasted in as further objects, look-alikes, distractors and occluders.
+
+Legend: T frames, S side of the square crop.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from jobs.training.motion import Generator, LabelMap, Picture, Pose, camera, path, place
+from jobs.training.sources import Footage, Source, Still
+from model.result import VOID
+from model.synthetic import Clip, make_clip
+
+_TRIES = 20
+_LEAST_PIXELS = 60
+"""An object of the first frame with fewer pixels is no object of the clip."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composition:
+    """What clips are made of."""
+
+    sources: Sequence[Source]
+    shares: Sequence[float]
+    """How often each source is drawn from, relative to each other."""
+    cutouts: Sequence[Still]
+    """Where pasted objects come from."""
+    frames: int = 3
+    side: int = 192
+    max_objects: int = 3
+    pastes: float = 1.2
+    """Mean number of cut-outs a clip."""
+    generated: float = 0.05
+    """Share of clips that are generated shapes."""
+    speed: float = 1.0
+    """Curriculum: how far things move from frame to frame."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cutout:
+    picture: Picture
+    mask: LabelMap
+    """255 where the object is."""
+
+
+def draw_clip(rng: Generator, composition: Composition) -> Clip:
+    """A random clip; its objects are numbered 1..K by their first frame."""
+    if rng.random() < composition.generated:
+        side = composition.side
+        made = make_clip(
+            int(rng.integers(1 << 31)),
+            num_frames=composition.frames * 4,
+            height=side,
+            width=side,
+            num_objects=int(rng.integers(1, composition.max_objects + 1)),
+        )
+        return Clip(frames=made.frames[::4], labels=made.labels[::4])
+    for _ in range(_TRIES):
+        clip = _composed(rng, composition)
+        if clip is not None:
+            return clip
+    raise RuntimeError("no clip with an object could be drawn: are the masks empty?")
+
+
+def _composed(rng: Generator, composition: Composition) -> Clip | None:
+    shares = np.array(composition.shares) / sum(composition.shares)
+    source = composition.sources[rng.choice(len(composition.sources), p=shares)]
+    footage = source.draw(rng, composition.frames, composition.side, composition.speed)
+    for _ in range(rng.poisson(composition.pastes)):
+        footage = _paste(rng, footage, _some_cutout(rng, footage, composition.cutouts), composition.speed)
+    labels = _numbered(rng, footage.labels, composition.max_objects)
+    if labels is None:
+        return None
+    frames = camera(rng, footage.frames)
+    if rng.random() < 0.05:
+        frames = [np.repeat(f.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8) for f in frames]
+    return Clip(frames=np.stack(frames), labels=np.stack(labels))
+
+
+def _some_cutout(rng: Generator, footage: Footage, stills: Sequence[Still]) -> _Cutout:
+    """At times a copy of an object that is in the scene: alike ones are the hardest to keep apart."""
+    if rng.random() < 0.3:
+        ids = [i for i in np.unique(footage.labels[0]) if i not in (0, VOID)]
+        if ids:
+            chosen = ids[rng.integers(len(ids))]
+            mask = footage.labels[0] == chosen
+            if mask.sum() >= _LEAST_PIXELS:
+                return _Cutout(picture=footage.frames[0], mask=mask.astype(np.uint8) * 255)
+    while True:
+        still = stills[int(rng.integers(len(stills)))]
+        if ids := still.object_ids():
+            mask = still.labels == ids[rng.integers(len(ids))]
+            return _Cutout(picture=still.picture, mask=mask.astype(np.uint8) * 255)
+
+
+def _paste(rng: Generator, footage: Footage, cutout: _Cutout, speed: float) -> Footage:
+    side = footage.frames[0].shape[0]
+    ys, xs = np.nonzero(cutout.mask)
+    extent = max(np.ptp(ys), np.ptp(xs), 1)
+    start = Pose(
+        anchor=(float(xs.mean()), float(ys.mean())),
+        centre=(float(rng.uniform(0.1, 0.9) * side), float(rng.uniform(0.1, 0.9) * side)),
+        scale=float(rng.uniform(0.15, 0.6) * side / extent),
+        angle=float(rng.normal(0, 0.2)),
+        mirrored=bool(rng.random() < 0.5),
+    )
+    new_id = 1 + max(int(m[m != VOID].max(initial=0)) for m in footage.labels)
+    # Unlabelled, it is a distractor where it lies behind or beside, and an occluder where it crosses.
+    label = new_id if rng.random() < 0.6 and new_id < VOID else 0
+    frames, labels = [], []
+    for frame, under, pose in zip(
+        footage.frames, footage.labels, path(rng, start, len(footage.frames), speed=8.0 * speed), strict=True
+    ):
+        picture, mask = _placed(cutout, pose, side)
+        soft = cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
+        frames.append((picture * soft + frame * (1 - soft)).astype(np.uint8))
+        labels.append(np.where(mask > 127, label, under).astype(np.uint8))
+    return Footage(frames=frames, labels=labels)
+
+
+def _placed(cutout: _Cutout, pose: Pose, side: int) -> tuple[Picture, LabelMap]:
+    picture, mask = place(cutout.picture, cutout.mask, pose, side)
+    # `place` mirrors beyond the picture's border; a cut-out must not appear twice.
+    inside = np.full(cutout.mask.shape, 255, np.uint8)
+    seen = cv2.warpAffine(inside, pose.matrix(), (side, side))
+    return picture, np.where(seen > 127, mask, 0).astype(np.uint8)
+
+
+def _numbered(rng: Generator, labels: Sequence[LabelMap], most: int) -> list[LabelMap] | None:
+    """Keep some objects of the first frame, numbered from 1; the others become background."""
+    ids, counts = np.unique(labels[0], return_counts=True)
+    found = [int(i) for i, n in zip(ids, counts, strict=True) if i not in (0, VOID) and n >= _LEAST_PIXELS]
+    if not found:
+        return None
+    kept = rng.permutation(found)[:most]
+    table = np.zeros(256, np.uint8)
+    table[VOID] = VOID
+    table[kept] = np.arange(1, len(kept) + 1)
+    return [table[m] for m in labels]

@@ -1,0 +1,124 @@
+"""Smooth motion for pictures that stand still: affine paths, elastic warps, light and camera.
+
+Legend: T frames, H, W picture, S side of the square crop.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+"""[H, W, 3] RGB."""
+LabelMap = NDArray[np.uint8]
+"""[H, W]: 0 background, 1..n objects, 255 void."""
+Generator = np.random.Generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pose:
+    """Where a picture stands in a crop: its `anchor` (x, y) comes to `centre`, scaled and turned."""
+
+    anchor: tuple[float, float]
+    centre: tuple[float, float]
+    scale: float
+    angle: float
+    """Radians."""
+    mirrored: bool = False
+
+    def matrix(self) -> NDArray[np.float64]:
+        """[2, 3] from picture to crop pixels."""
+        cos, sin = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
+        flip = -1.0 if self.mirrored else 1.0
+        linear = np.array([[cos * flip, -sin], [sin * flip, cos]])
+        shift = np.array(self.centre) - linear @ np.array(self.anchor)
+        return np.column_stack([linear, shift])
+
+
+def path(rng: Generator, start: Pose, frames: int, *, speed: float) -> list[Pose]:
+    """A pose a frame that drifts smoothly from `start`; `speed` is roughly the drift in pixels a frame."""
+    velocity = rng.normal(0, speed, 2)
+    bend = rng.normal(0, speed / 4, 2)
+    grow, turn = rng.normal(0, 0.02 * min(1.5, speed / 8)), rng.normal(0, 0.03 * min(2.0, speed / 8))
+    poses = []
+    for t in range(frames):
+        x, y = np.array(start.centre) + velocity * t + bend * t * t / 2
+        poses.append(
+            Pose(
+                anchor=start.anchor,
+                centre=(float(x), float(y)),
+                scale=start.scale * math.exp(grow * t),
+                angle=start.angle + turn * t,
+                mirrored=start.mirrored,
+            )
+        )
+    return poses
+
+
+def elastic(rng: Generator, side: int, strength: float) -> NDArray[np.float32]:
+    """A smooth displacement field [S, S, 2] in pixels."""
+    coarse = rng.normal(0, strength, (4, 4, 2)).astype(np.float32)
+    return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def place(
+    picture: Picture, labels: LabelMap, pose: Pose, side: int, field: NDArray[np.float32] | None = None
+) -> tuple[Picture, LabelMap]:
+    """The crop [S, S] that sees a picture and its labels in a pose; beyond the border both are mirrored."""
+    inverse = cv2.invertAffineTransform(pose.matrix())
+    grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).astype(np.float32)
+    if field is not None:
+        grid = grid + field
+    at = (grid @ inverse[:, :2].T + inverse[:, 2]).astype(np.float32)
+    return _sample(picture, at, cv2.INTER_LINEAR), _sample(labels, at, cv2.INTER_NEAREST)
+
+
+def _sample(values: NDArray[np.uint8], at: NDArray[np.float32], how: int) -> NDArray[np.uint8]:
+    # Both coordinates are in the first map; an empty array for the second makes OpenCV 5 hang.
+    sampled = cv2.remap(values, at, None, how, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]
+    return np.asarray(sampled, np.uint8)
+
+
+def camera(rng: Generator, frames: Sequence[Picture]) -> list[Picture]:
+    """What a camera adds: exposure and colour, at times blur, noise and compression."""
+    gain, lift = rng.uniform(0.88, 1.12, 3) * rng.uniform(0.75, 1.25), rng.uniform(-18, 18)
+    flicker = rng.normal(0, 0.03)
+    blur = rng.random() < 0.15
+    noise = rng.uniform(2, 8) if rng.random() < 0.2 else 0.0
+    quality = int(rng.integers(25, 80)) if rng.random() < 0.2 else None
+    kernel = _motion_kernel(rng) if blur else None
+    seen = []
+    for t, frame in enumerate(frames):
+        picture: NDArray[Any] = frame.astype(np.float32) * (gain * (1 + flicker * t)).astype(np.float32) + lift
+        if kernel is not None:
+            picture = cv2.filter2D(picture, -1, kernel)
+        if noise:
+            picture = picture + rng.normal(0, noise, picture.shape).astype(np.float32)
+        shown = np.clip(picture, 0, 255).astype(np.uint8)
+        seen.append(_compressed(shown, quality) if quality else shown)
+    return seen
+
+
+def _motion_kernel(rng: Generator) -> NDArray[np.float32]:
+    length = int(rng.integers(3, 8)) | 1
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1
+    turn = cv2.getRotationMatrix2D((length // 2, length // 2), float(rng.uniform(0, 180)), 1)
+    kernel = np.asarray(cv2.warpAffine(kernel, turn, (length, length)), np.float32)
+    return kernel / max(1e-6, float(kernel.sum()))
+
+
+def _compressed(picture: Picture, quality: int) -> Picture:
+    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return decoded(data.tobytes())
+
+
+def decoded(data: bytes) -> Picture:
+    """A JPEG or PNG file as RGB."""
+    return np.asarray(
+        cv2.cvtColor(np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), 1)), cv2.COLOR_BGR2RGB), np.uint8
+    )

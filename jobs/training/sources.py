@@ -1,0 +1,159 @@
+"""Material for clips: still pictures with masks, and sequences in DAVIS layout. Read once, kept in memory.
+
+Legend: T frames, S side of the square crop.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from jobs.training.motion import Generator, LabelMap, Picture, Pose, decoded, elastic, path, place
+from model.result import VOID
+from pipeline.annotations import read_mask
+from pipeline.errors import InvalidInput
+from pipeline.storage import Store
+from pipeline.video import natural_key
+
+_READERS = 8
+_SMALLEST_SHARE = 0.015
+"""Objects below this share of the picture are too coarsely outlined to learn from."""
+HELD_BACK = 10
+"""Every tenth still, by a hash of its name, is never trained on: the composed clips of the evaluation use them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Still:
+    """A picture and its labels."""
+
+    name: str
+    picture: Picture
+    labels: LabelMap
+
+    def object_ids(self) -> list[int]:
+        """Objects large enough to learn from."""
+        ids, counts = np.unique(self.labels, return_counts=True)
+        least = _SMALLEST_SHARE * self.labels.size
+        return [int(i) for i, n in zip(ids, counts, strict=True) if i not in (0, VOID) and n >= least]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footage:
+    """Frames of one scene, cropped and aligned, before anything is pasted in."""
+
+    frames: list[Picture]
+    """T of [S, S, 3]"""
+    labels: list[LabelMap]
+    """T of [S, S]"""
+
+
+class Source(Protocol):
+    """Something that footage can be drawn from."""
+
+    def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
+        """Random footage; `speed` grows with the curriculum (1 = slow)."""
+
+
+def is_held_back(name: str) -> bool:
+    """Whether a still is kept for evaluation."""
+    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_BACK == 0
+
+
+def read_stills(folder: str, *, held_back: bool = False) -> list[Still]:
+    """`images/NAME.jpg` with `masks/NAME.png`: those that may be trained on, or those that are held back."""
+    store = Store(folder)
+    names = [entry.name for entry in store.list("images") if is_held_back(entry.name) == held_back]
+    if not names:
+        raise InvalidInput(f"no pictures in {store.url_of('images')}: give a folder with images/ and masks/")
+    with ThreadPoolExecutor(_READERS) as readers:
+        return list(readers.map(lambda name: _read_still(store, name), names))
+
+
+def _read_still(store: Store, name: str) -> Still:
+    mask_name = f"masks/{name.rsplit('.', 1)[0]}.png"
+    labels = read_mask(store.get(mask_name), mask_name).astype(np.uint8)
+    return Still(name=name, picture=_read_picture(store, f"images/{name}"), labels=labels)
+
+
+def _read_picture(store: Store, name: str) -> Picture:
+    return decoded(store.get(name))
+
+
+class MovedStills:
+    """Stills under a moving camera: affine paths and a growing elastic warp (the paper's pre-training)."""
+
+    def __init__(self, stills: Sequence[Still]) -> None:
+        self._stills = [still for still in stills if still.object_ids()]
+
+    def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
+        """One still, moved."""
+        still = self._stills[rng.integers(len(self._stills))]
+        start = framing(rng, still.labels, side)
+        field = elastic(rng, side, 2.0 * min(2.0, speed))
+        seen = [
+            place(still.picture, still.labels, pose, side, field * t)
+            for t, pose in enumerate(path(rng, start, frames, speed=4.0 * speed))
+        ]
+        return Footage(frames=[p for p, _ in seen], labels=[m for _, m in seen])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sequence:
+    frames: list[bytes]
+    labels: list[LabelMap]
+
+
+class DavisSequences:
+    """Sequences in DAVIS layout, a few frames apart; the gap grows with `speed`."""
+
+    def __init__(self, root: str, names: Sequence[str], *, resolution: str | None = None) -> None:
+        self._store = Store(root)
+        self._level = f"{resolution}/" if resolution else ""
+        with ThreadPoolExecutor(_READERS) as readers:
+            self._sequences = list(readers.map(self._read, names))
+
+    def _read(self, name: str) -> _Sequence:
+        folder = f"Annotations/{self._level}{name}"
+        masks = sorted((entry.name for entry in self._store.list(folder)), key=natural_key)
+        if not masks:
+            raise InvalidInput(f"no masks in {self._store.url_of(folder)}: check the folder and the list of names")
+        frames = [f"JPEGImages/{self._level}{name}/{mask.rsplit('.', 1)[0]}.jpg" for mask in masks]
+        return _Sequence(
+            frames=[self._store.get(frame) for frame in frames],
+            labels=[read_mask(self._store.get(f"{folder}/{mask}"), mask).astype(np.uint8) for mask in masks],
+        )
+
+    def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
+        """Frames of one sequence, in either direction of time, through one still crop."""
+        sequence = self._sequences[rng.integers(len(self._sequences))]
+        widest = max(1, (len(sequence.frames) - 1) // max(1, frames - 1))
+        gap = int(rng.integers(1, 1 + min(widest, max(1, round(10 * speed)))))
+        first = int(rng.integers(0, len(sequence.frames) - gap * (frames - 1)))
+        chosen = [first + gap * t for t in range(frames)]
+        if rng.random() < 0.5:
+            chosen.reverse()
+        pose = framing(rng, sequence.labels[chosen[0]], side)
+        seen = [place(decoded(sequence.frames[i]), sequence.labels[i], pose, side) for i in chosen]
+        return Footage(frames=[p for p, _ in seen], labels=[m for _, m in seen])
+
+
+def framing(rng: Generator, labels: LabelMap, side: int) -> Pose:
+    """A crop that shows some of an object: its anchor is a random pixel of one, not far from the middle."""
+    ys, xs = np.nonzero((labels != 0) & (labels != VOID))
+    if len(ys):
+        pick = rng.integers(len(ys))
+        anchor = (float(xs[pick]), float(ys[pick]))
+    else:
+        anchor = (labels.shape[1] / 2, labels.shape[0] / 2)
+    seen = rng.uniform(0.55, 1.0) * min(labels.shape)
+    off = rng.uniform(-0.25, 0.25, 2) * side
+    return Pose(
+        anchor=anchor,
+        centre=(side / 2 + off[0], side / 2 + off[1]),
+        scale=side / seen,
+        angle=float(rng.normal(0, 0.08)),
+        mirrored=bool(rng.random() < 0.5),
+    )

@@ -1,0 +1,219 @@
+"""`vos-batch segment` as a user meets it: what it prints and how it exits."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from jobs import cli
+from jobs import segment as segment_module
+from jobs.segment import app, report, worker_config
+from model.checkpoint import to_bytes
+from model.network import untrained
+from pipeline import tables
+from pipeline.errors import InvalidCheckpoint
+from pipeline.run import Failure, RunSummary
+from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, digests, write_corpus
+from tests.pipeline.media import moving_square, write_video
+
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> str:
+    return str(tmp_path / "out")
+
+
+@pytest.fixture(autouse=True)
+def outside_of_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_ADDRESS", "RAY_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--device", "cpu"], env={"COLUMNS": "200"})
+
+
+class TestRuns:
+    def test_it_shows_progress_and_what_it_did(self, corpus: Corpus, output: str) -> None:
+        result = call(corpus.manifest, output)
+        assert result.exit_code == 0
+        lines = result.output.splitlines()
+        assert "0 of 4 videos, 0 of " in result.output
+        assert any(line.startswith("4 of 4 videos, 29 of 29 frames") for line in lines)
+        assert lines[-1] == "4 videos (29 frames) segmented"
+        assert len(digests(output)) == 8
+
+    def test_the_second_call_has_nothing_to_do(self, corpus: Corpus, output: str) -> None:
+        first = call(corpus.manifest, output)
+        assert first.exit_code == 0
+        result = call(corpus.manifest, output)
+        assert result.exit_code == 0
+        assert f"nothing to do: all 4 videos are complete in {output}" in result.output
+
+    def test_broken_videos_are_named_and_exit_with_3(self, corpus: Corpus, output: str, tmp_path: Path) -> None:
+        manifest = Path(corpus.manifest.removeprefix("file://"))
+        both = manifest.with_name("both.jsonl")
+        both.write_text(manifest.read_text() + manifest.with_name("broken.jsonl").read_text())
+        result = call(str(both), output, "--only", "span", "--only", "missing", "--only", "garbage")
+        assert result.exit_code == 3
+        assert "1 videos (4 frames) segmented" in result.output
+        assert "failed: missing: video 'missing' (row 5): the video" in result.output
+        assert "failed: garbage: " in result.output and "garbage.mp4 is not a video" in result.output
+
+    def test_a_part_of_the_manifest(self, corpus: Corpus, output: str) -> None:
+        assert "1 videos (4 frames) segmented" in call(corpus.manifest, output, "--only", "span").output
+        result = call(corpus.manifest, output, "--limit", "1")
+        assert "1 videos (8 frames) segmented" in result.output
+        result = call(corpus.manifest, output)
+        assert "2 videos (17 frames) segmented, 2 were complete before" in result.output
+
+    def test_a_setting_changes_the_result(self, corpus: Corpus, output: str) -> None:
+        chosen = "--only", "two/objects"
+        assert call(corpus.manifest, output, *chosen).exit_code == 0
+        before = digests(output)
+        assert "1 videos" in call(corpus.manifest, output, *chosen, "--max-side", "32").output
+        assert digests(output) != before
+
+    def test_chunks_of_objects_do_not(self, corpus: Corpus, output: str) -> None:
+        chosen = "--only", "two/objects"
+        assert call(corpus.manifest, output, *chosen).exit_code == 0
+        assert "nothing to do" in call(corpus.manifest, output, *chosen, "--object-chunk", "1").output
+
+    def test_it_is_a_sub_command(self, corpus: Corpus, output: str) -> None:
+        arguments = ["segment", corpus.manifest, output, "--only", "span", "--device", "cpu"]
+        assert CliRunner().invoke(cli.app, arguments).exit_code == 0
+        assert tables.open(output, "videos").count_rows() == 1
+
+
+class TestWeights:
+    def test_untrained_ones_are_called_so(self, corpus: Corpus, output: str) -> None:
+        assert "note: these weights are untrained" in call(corpus.manifest, output, "--only", "span").output
+
+    def test_those_of_a_file_are_not(self, corpus: Corpus, output: str, tmp_path: Path) -> None:
+        (tmp_path / "w.safetensors").write_bytes(to_bytes(untrained(seed=3)))
+        arguments = "--only", "span", "--checkpoint", str(tmp_path / "w.safetensors")
+        result = call(corpus.manifest, output, *arguments)
+        assert result.exit_code == 0 and "untrained" not in result.output
+
+    def test_a_relative_path_is_kept_as_a_url_for_other_nodes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "w.safetensors").write_bytes(to_bytes(untrained(seed=3)))
+        monkeypatch.chdir(tmp_path)
+        config = worker_config(output="out", checkpoint="w.safetensors")
+        assert config.checkpoint == f"file://{tmp_path}/w.safetensors"
+        assert config.output == f"file://{tmp_path}/out"
+        with pytest.raises(InvalidCheckpoint, match=r"gone\.safetensors"):
+            worker_config(output="out", checkpoint="gone.safetensors")
+
+
+class TestWrongCalls:
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["--only", "nobody"], "the manifest has no video nobody"),
+            (["--merge-threshold", "1.5"], "merge_threshold must be a cosine"),
+            (["--checkpoint", "/gone.safetensors"], "no checkpoint"),
+            (["--max-side", "3"], "max_side must be"),
+            (["--workers", "0"], "--workers"),
+            (["--pool", "local", "--workers", "2"], "use --pool ray"),
+            (["--torch-threads", "0"], "torch_threads must be"),
+            (["--precision", "fp8"], "fp8"),
+            (["--limit", "-1"], "--limit"),
+        ],
+    )
+    def test_it_exits_with_2_and_says_why(
+        self, corpus: Corpus, output: str, arguments: Sequence[str], said: str
+    ) -> None:
+        result = call(corpus.manifest, output, *arguments)
+        assert result.exit_code == 2
+        assert said in result.output
+        assert not Path(output).exists()
+
+    def test_a_missing_manifest(self, output: str, tmp_path: Path) -> None:
+        result = call(str(tmp_path / "gone.jsonl"), output)
+        assert result.exit_code == 2 and "gone.jsonl: no such manifest" in result.output
+
+    def test_a_folder_of_something_else(self, corpus: Corpus, tmp_path: Path) -> None:
+        (tmp_path / "thesis.tex").write_text("")
+        result = call(corpus.manifest, str(tmp_path))
+        assert result.exit_code == 2 and "thesis.tex" in result.output
+
+    def test_a_gpu_that_is_not_there(self, corpus: Corpus, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+        result = CliRunner().invoke(app, [corpus.manifest, output, "--device", "cuda"])
+        assert result.exit_code == 2 and "--device cpu" in result.output
+
+
+class TestReport:
+    def said(self, summary: RunSummary, output: str = "out") -> str:
+        console = Console(file=io.StringIO(), width=200)
+        report(summary, console, output=output)
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
+    def test_truncated_and_damaged_videos_are_named(self) -> None:
+        said = self.said(RunSummary(run_id="r", complete=3, frames=9, truncated=["a", "b"], damaged=["c"]))
+        assert said == "3 videos (9 frames) segmented\n2 truncated: a, b\n1 damaged: c\n"
+
+    def test_ids_are_printed_as_they_are(self) -> None:
+        """Any text is a video_id, also what a console could take for its own."""
+        failed = {"[red]f": Failure(cause="Test", message="no [frame]")}
+        said = self.said(RunSummary(run_id="r", complete=2, truncated=["[/a]"], damaged=["[bold]b"], failed=failed))
+        assert "failed: [red]f: no [frame]\n" in said
+        assert "1 truncated: [/a]\n" in said and "1 damaged: [bold]b\n" in said
+
+    def test_an_output_is_printed_as_it_is(self) -> None:
+        assert "complete in /data/[v2]/out" in self.said(RunSummary(run_id="r", skipped=1), "/data/[v2]/out")
+
+    def test_many_failures_are_counted(self) -> None:
+        failed = {f"v{n}": Failure(cause="Test", message="no") for n in range(13)}
+        said = self.said(RunSummary(run_id="r", complete=1, failed=failed))
+        assert said.count("failed: ") == 10 and "and 3 more: vos-batch status out" in said
+
+
+class TestInterruption:
+    def test_it_exits_with_130(self, corpus: Corpus, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(*_arguments: object, **_options: object) -> RunSummary:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(segment_module, "run", interrupted)
+        result = call(corpus.manifest, output)
+        assert result.exit_code == 130 and "interrupted: what is complete stays" in result.output
+
+    def test_a_real_process_ends_at_once(self, tmp_path: Path, output: str) -> None:
+        corpus = write_corpus(tmp_path / "corpus")
+        write_video(tmp_path / "corpus" / "two.mp4", moving_square(2000, HEIGHT, WIDTH))
+        arguments = [corpus.manifest, output, "--only", "two/objects", "--device", "cpu"]
+        command = [sys.executable, "-u", "-m", "jobs.segment", *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        while "0 of 1 videos" not in (line := process.stdout.readline()):
+            assert line, "it ended too early"
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        said, complaints = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 130, complaints
+        assert "interrupted: what is complete stays" in said
+        assert digests(output) == {}
+
+
+def test_it_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "jobs.segment", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
+    for word in ("MANIFEST", "OUTPUT", "--max-side", "--checkpoint"):
+        assert word in shown.stdout

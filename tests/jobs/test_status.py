@@ -1,0 +1,112 @@
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from jobs.status import app, read_status
+from pipeline.commits import Commit, CommitLog, claim_output, write_rows
+from pipeline.errors import InvalidOutput
+from pipeline.storage import Store
+from tests.pipeline.test_commits import make_commit
+from tests.pipeline.test_schema import FAILURE
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(str(tmp_path / "out"))
+    claim_output(store)
+    return store
+
+
+def commit(store: Store, video_id: str, status: str = "complete", minute: int = 0) -> None:
+    made = make_commit(video_id, minute=minute)
+    video = {**made.video, "status": status}
+    CommitLog(store).commit(Commit(video_id=video_id, identity=made.identity, files=made.files, video=video))
+
+
+def fail(store: Store, name: str, **changes: object) -> None:
+    write_rows(store, "failures", name, [{**FAILURE, **changes}])
+
+
+def at(minute: int) -> str:
+    return f"2026-01-02T03:{minute:02}:00+00:00"
+
+
+def test_an_output_without_a_video_is_all_zero(store: Store) -> None:
+    status = read_status(store.url)
+    assert (status.videos, status.frames, status.object_frames, status.bytes) == ({}, 0, 0, 0)
+    assert (status.last_commit_at, status.failures, status.runs) == (None, (), ())
+
+
+def test_committed_videos_are_counted(store: Store) -> None:
+    commit(store, "a", minute=1)
+    commit(store, "b", minute=9)
+    commit(store, "c", status="truncated", minute=5)
+    store.put("_runs/r1.json", b"{}")
+    status = read_status(store.url)
+    assert status.videos == {"complete": 2, "truncated": 1}
+    # Every commit made here lists two files of 2 rows and 10 bytes.
+    assert (status.frames, status.object_frames, status.bytes) == (6, 6, 60)
+    assert status.last_commit_at == datetime(2026, 1, 2, 3, 9, tzinfo=UTC)
+    assert status.runs == ("r1",)
+
+
+def test_the_latest_failure_of_a_video_is_shown(store: Store) -> None:
+    fail(store, "a", video_id="v", message="second", failed_at=at(2))
+    fail(store, "b", video_id="v", message="first", failed_at=at(1))
+    (failure,) = read_status(store.url).failures
+    assert (failure.video_id, failure.message, failure.row) == ("v", "second", 3)
+
+
+def test_a_video_committed_since_is_no_failure(store: Store) -> None:
+    fail(store, "f1", video_id="done", failed_at=at(1))
+    commit(store, "done", minute=2)
+    commit(store, "again", minute=2)
+    fail(store, "f2", video_id="again", failed_at=at(3))
+    assert [failure.video_id for failure in read_status(store.url).failures] == ["again"]
+
+
+def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOutput, match="no vos-batch output"):
+        read_status(str(tmp_path))
+
+
+def test_the_command_prints_what_a_person_needs(store: Store) -> None:
+    commit(store, "a")
+    fail(store, "f1", video_id="[bold]v", message="no frame in [v.mp4]", failed_at=at(1))
+    shown = CliRunner().invoke(app, [store.url], env={"COLUMNS": "200"}, catch_exceptions=False)
+    assert shown.exit_code == 0
+    for text in ("1 committed (1 complete)", "[bold]v", "no frame in [v.mp4]", "UnreadableVideo", "tries them again"):
+        assert text in shown.output
+
+
+def test_the_command_limits_the_failures_it_prints(store: Store) -> None:
+    for index in range(22):
+        fail(store, f"f{index}", video_id=f"v{index}")
+    assert "2 more: --json lists all" in CliRunner().invoke(app, [store.url]).output
+
+
+def test_json_is_for_programs(store: Store) -> None:
+    commit(store, "a", minute=4)
+    fail(store, "f1", video_id="v", failed_at=at(1))
+    content = json.loads(CliRunner().invoke(app, [store.url, "--json"]).output)
+    assert content["videos"] == {"complete": 1}
+    assert content["last_commit_at"] == at(4)
+    assert content["failures"][0]["message"] == "no frame"
+
+
+def test_a_wrong_output_exits_with_2(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, [str(tmp_path)])
+    assert shown.exit_code == 2
+    assert "no vos-batch output" in shown.output
+
+
+def test_it_runs_as_a_module(store: Store) -> None:
+    commit(store, "a")
+    command = [sys.executable, "-m", "jobs.status", store.url, "--json"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(shown.stdout)["videos"] == {"complete": 1}

@@ -1,0 +1,114 @@
+"""What the model's tests share: an untrained network, clips with masks, and a network that can be told what to see."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.bank import Rows
+from model.network import AFBURR, Segmentation, untrained
+from model.result import FrameResult, Labels, Prompt
+from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.synthetic import make_clip
+
+HEIGHT, WIDTH = 64, 96
+
+
+@cache
+def network(preset: str = "lite0") -> AFBURR:
+    """An untrained network that all tests share: never change it, take a `copy_of` it."""
+    torch.set_num_threads(1)
+    with torch.inference_mode(False):  # whoever calls first, others want gradients
+        return untrained(preset)
+
+
+def copy_of(shared: AFBURR) -> AFBURR:
+    """A network of one's own."""
+    return copy.deepcopy(shared)
+
+
+class ScriptedNetwork(AFBURR):
+    """The untrained lite0 network, which keeps what it was asked and answered.
+
+    With `script`, its n-th answer is the n-th entry (the last one again and again): logits [K, h, w].
+    """
+
+    def __init__(self, script: Sequence[Tensor] = ()) -> None:
+        super().__init__()
+        self.load_state_dict(network().state_dict())
+        self.script = script
+        self.answers: list[Tensor] = []
+        self.masks: list[Tensor] = []
+
+    def segment(self, picture_B3HW: Tensor, memory: Sequence[Sequence[Rows]], **options: object) -> Segmentation:
+        found = super().segment(picture_B3HW, memory, **options)  # type: ignore[arg-type]
+        if self.script:
+            said = self.script[min(len(self.answers), len(self.script) - 1)]
+            assert said.shape == found.logits.shape[1:]
+            found = Segmentation(said[None].clone(), found.use)
+        self.answers.append(found.logits[0])
+        return found
+
+    def memorize(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> list[list[Rows]]:
+        self.masks.append(masks_BKHW[0].clone())
+        return super().memorize(picture_B3HW, masks_BKHW, chunk=chunk)
+
+
+def logits_for(labels: Labels, ids: Sequence[int], strength: float = 6.0) -> Tensor:
+    """Logits [1 + objects, H, W] that say `labels`; `ids` ascending, without the background."""
+    channels = torch.tensor([0, *ids])[:, None, None]
+    return strength * (torch.from_numpy(labels)[None] == channels).float()
+
+
+def clip(
+    num_frames: int = 4, num_objects: int = 2, *, height: int = HEIGHT, width: int = WIDTH, seed: int = 1
+) -> tuple[Tensor, Labels]:
+    """Frames [T, 3, H, W] uint8 and labels [T, H, W]: 0, 1 .. objects."""
+    made = make_clip(seed, num_frames=num_frames, height=height, width=width, num_objects=num_objects)
+    return torch.from_numpy(made.frames).permute(0, 3, 1, 2).contiguous(), made.labels.astype(np.int32)
+
+
+def pictures(frames: Tensor) -> Tensor:
+    """uint8 frames as the network takes them: [T, 3, H, W] in [0, 1]."""
+    return frames.float() / 255
+
+
+def box(top: int, bottom: int, left: int, right: int, object_id: int = 1, size: tuple[int, int] = (64, 96)) -> Labels:
+    """Labels with one box of an object."""
+    labels = np.zeros(size, np.int32)
+    labels[top:bottom, left:right] = object_id
+    return labels
+
+
+def prompt(labels: Labels, *object_ids: int) -> Prompt:
+    """A prompt that speaks for `object_ids` (default: the ids in the mask)."""
+    found = (int(i) for i in np.unique(labels) if i not in (0, 255))
+    return Prompt(labels=labels, object_ids=object_ids or tuple(found))
+
+
+def segmenter(
+    used: AFBURR | None = None, config: SegmenterConfig | None = None, *, object_ids: Sequence[int] = ()
+) -> VideoSegmenter:
+    """A segmenter of the shared network."""
+    return VideoSegmenter(used or network(), config or SegmenterConfig(), object_ids=object_ids)
+
+
+def follow(runner: VideoSegmenter, frames: Tensor, prompts: Mapping[int, Prompt], start: int = 0) -> list[FrameResult]:
+    """Step through the frames from `start`, with probabilities."""
+    return [
+        runner.step(frame, prompts.get(number), keep_probabilities=True)
+        for number, frame in enumerate(frames[start:], start)
+    ]
+
+
+def assert_same(first: FrameResult, second: FrameResult) -> None:
+    """Equal in every bit."""
+    np.testing.assert_array_equal(first.labels, second.labels)
+    assert (first.probabilities is None) == (second.probabilities is None)
+    if first.probabilities is not None and second.probabilities is not None:
+        np.testing.assert_array_equal(first.probabilities, second.probabilities)
+    assert (first.objects, first.statistics, first.bank) == (second.objects, second.statistics, second.bank)
+    assert first.prompted == second.prompted

@@ -1,0 +1,288 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.metrics import boundary_accuracy, boundary_tolerance, region_similarity, score_sequence
+
+REFERENCE = Path(__file__).parents[3] / "shared" / "clips" / "jf-reference"
+needs_reference = pytest.mark.skipif(
+    not REFERENCE.is_dir(), reason=f"{REFERENCE} (masks with official scores) is absent"
+)
+Mask = NDArray[np.bool_]
+
+
+def square(top: int, left: int, side: int = 100, height: int = 480, width: int = 854) -> Mask:
+    mask = np.zeros((height, width), np.bool_)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def empty() -> Mask:
+    return np.zeros((480, 854), np.bool_)
+
+
+def read_masks(folder: Path) -> list[NDArray[np.uint8]]:
+    return [np.asarray(Image.open(path)) for path in sorted(folder.iterdir())]
+
+
+def expected() -> dict[str, dict[str, dict[str, object]]]:
+    loaded: dict[str, dict[str, dict[str, object]]] = json.loads((REFERENCE / "expected.json").read_text())
+    return loaded
+
+
+# --- the official numbers
+
+
+@needs_reference
+@pytest.mark.parametrize("sequence", ["blackswan", "camel", "cows", "goat"])
+def test_official_scores_of_osvos(sequence: str) -> None:
+    official = expected()["osvos_vs_gt"][f"{sequence}_1"]
+    [score] = score_sequence(read_masks(REFERENCE / "osvos" / sequence), read_masks(REFERENCE / "gt" / sequence))
+    assert score.object_id == 1
+    assert pytest.approx(official, abs=1e-4) == {"J": score.J, "F": score.F}
+
+
+@needs_reference
+def test_official_scores_frame_by_frame() -> None:
+    official = expected()["per_frame_blackswan_all_50_frames"]
+    pairs = zip(read_masks(REFERENCE / "osvos" / "blackswan"), read_masks(REFERENCE / "gt" / "blackswan"), strict=True)
+    masks = [(pred == 1, truth == 1) for pred, truth in pairs]
+    assert pytest.approx(official["J"], abs=1e-4) == [region_similarity(*pair) for pair in masks]
+    assert pytest.approx(official["F"], abs=1e-4) == [boundary_accuracy(*pair) for pair in masks]
+
+
+def decay(scores: list[float]) -> float:
+    edges = np.round(np.linspace(1, len(scores), 5) + 1e-10).astype(int) - 1
+    return float(np.mean(scores[edges[0] : edges[1] + 1]) - np.mean(scores[edges[3] : edges[4] + 1]))
+
+
+@needs_reference
+def test_official_scores_of_many_objects() -> None:
+    official = expected()["multi_pseudo_gt_vs_2frame_delay"]
+    per_object: dict[str, dict[str, float]] = {}
+    frames: dict[str, list[list[float]]] = {"J": [], "F": []}
+    for folder in sorted((REFERENCE / "multi_pseudo_gt").iterdir()):
+        truth = read_masks(folder)
+        pred = [truth[max(0, t - 2)] for t in range(len(truth))]
+        ids = range(1, int(truth[0].max()) + 1)
+        for score in score_sequence(pred, truth, ids):
+            per_object[f"{folder.name}_{score.object_id}"] = {"J": score.J, "F": score.F}
+        for object_id in ids:
+            masks = [(p == object_id, t == object_id) for p, t in zip(pred[1:-1], truth[1:-1], strict=True)]
+            frames["J"].append([region_similarity(*pair) for pair in masks])
+            frames["F"].append([boundary_accuracy(*pair) for pair in masks])
+    assert per_object.keys() == official["per_object"].keys()
+    for name, scores in per_object.items():
+        assert pytest.approx(official["per_object"][name], abs=1e-4) == scores
+    summary = {"J&F": np.mean([(score["J"] + score["F"]) / 2 for score in per_object.values()])}
+    for measure, objects in frames.items():
+        summary[f"{measure}-Mean"] = np.mean([np.mean(scores) for scores in objects])
+        summary[f"{measure}-Recall"] = np.mean([np.mean(np.array(scores) > 0.5) for scores in objects])
+        summary[f"{measure}-Decay"] = np.mean([decay(scores) for scores in objects])
+    assert pytest.approx(official["global"], abs=1e-4) == summary
+
+
+# --- the definitions, on made masks (same numbers as the official evaluator gives)
+
+
+@pytest.mark.parametrize(
+    ("pred", "truth", "similarity", "accuracy"),
+    [
+        (empty(), empty(), 1.0, 1.0),
+        (square(100, 100), empty(), 0.0, 0.0),
+        (empty(), square(100, 100), 0.0, 0.0),
+        (square(100, 100), square(100, 100), 1.0, 1.0),
+        (square(100, 105), square(100, 100), 95 / 105, 1.0),
+        (square(100, 300), square(100, 100), 0.0, 0.0),
+    ],
+)
+def test_edge_cases(pred: Mask, truth: Mask, similarity: float, accuracy: float) -> None:
+    assert region_similarity(pred, truth) == pytest.approx(similarity)
+    assert boundary_accuracy(pred, truth) == pytest.approx(accuracy)
+
+
+def test_boundaries_match_within_the_tolerance_and_not_beyond() -> None:
+    def line(column: int) -> Mask:
+        mask = np.zeros((480, 854), np.bool_)
+        mask[:, :column] = True
+        return mask
+
+    tolerance = boundary_tolerance(480, 854)
+    assert tolerance == 8
+    assert boundary_accuracy(line(400), line(400 + tolerance)) == 1.0
+    assert boundary_accuracy(line(400), line(400 + tolerance + 1)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "radius"), [(480, 854, 8), (1080, 1920, 18), (240, 426, 4), (1, 1, 1), (300, 400, 4)]
+)
+def test_the_tolerance_follows_the_diagonal(height: int, width: int, radius: int) -> None:
+    assert boundary_tolerance(height, width) == radius
+
+
+def test_a_mask_that_fills_the_frame_has_no_boundary() -> None:
+    full = np.ones((60, 80), np.bool_)
+    assert boundary_accuracy(full, full) == 1.0
+    assert boundary_accuracy(full, np.zeros_like(full)) == 1.0
+    assert region_similarity(full, np.zeros_like(full)) == 0.0
+
+
+def whole_frame_accuracy(pred: Mask, truth: Mask) -> float:
+    """F pixel by pixel over the whole frame, straight from its definition."""
+    height, width = pred.shape
+    radius = boundary_tolerance(height, width)
+
+    def boundary(mask: Mask) -> list[tuple[int, int]]:
+        def at(y: int, x: int) -> bool:
+            return bool(mask[min(y, height - 1), min(x, width - 1)])
+
+        return [
+            (y, x)
+            for y in range(height)
+            for x in range(width)
+            if at(y, x) != at(y, x + 1) or at(y, x) != at(y + 1, x) or at(y, x) != at(y + 1, x + 1)
+        ]
+
+    def matched(points: list[tuple[int, int]], others: list[tuple[int, int]]) -> float:
+        near = [any((y - v) ** 2 + (x - u) ** 2 <= radius**2 for v, u in others) for y, x in points]
+        return sum(near) / len(near)
+
+    pred_points, truth_points = boundary(pred), boundary(truth)
+    if not pred_points or not truth_points:
+        return float(len(pred_points) == len(truth_points))
+    precision, recall = matched(pred_points, truth_points), matched(truth_points, pred_points)
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@st.composite
+def mask_pairs(draw: st.DrawFn) -> tuple[Mask, Mask]:
+    shape = (draw(st.integers(1, 24)), draw(st.integers(1, 24)))
+    scattered = hnp.arrays(np.bool_, shape, elements=st.booleans(), fill=st.just(False))
+
+    def blob() -> Mask:
+        mask = draw(scattered).astype(np.uint8)
+        return cv2.dilate(mask, np.ones((draw(st.integers(1, 4)),) * 2, np.uint8)) > 0
+
+    return blob(), blob()
+
+
+@settings(deadline=None, max_examples=60)
+@given(mask_pairs())
+def test_accuracy_on_the_crop_equals_the_whole_frame(pair: tuple[Mask, Mask]) -> None:
+    assert boundary_accuracy(*pair) == pytest.approx(whole_frame_accuracy(*pair), abs=1e-12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(mask_pairs(), st.integers(0, 300), st.integers(0, 500))
+def test_accuracy_of_small_masks_in_a_large_frame(pair: tuple[Mask, Mask], top: int, left: int) -> None:
+    """The tolerance of the large frame is wider than the masks' own margin."""
+    placed = []
+    for mask in pair:
+        frame = np.zeros((360, 640), np.bool_)
+        frame[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
+        placed.append(frame)
+    assert boundary_accuracy(*placed) == pytest.approx(dilated_accuracy(*placed), abs=1e-12)
+
+
+def dilated_accuracy(pred: Mask, truth: Mask) -> float:
+    """F over the whole frame with distance maps, for frames too large to go pixel by pixel."""
+    radius = boundary_tolerance(*pred.shape)
+
+    def boundary(mask: Mask) -> Mask:
+        edge = np.zeros_like(mask)
+        edge[:, :-1] |= mask[:, :-1] != mask[:, 1:]
+        edge[:-1] |= mask[:-1] != mask[1:]
+        edge[:-1, :-1] |= mask[:-1, :-1] != mask[1:, 1:]
+        return edge
+
+    def matched(points: Mask, others: Mask) -> float:
+        distance = cv2.distanceTransform((~others).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        return float((distance[points] <= radius + 1e-3).mean())
+
+    edges = boundary(pred), boundary(truth)
+    if not edges[0].any() or not edges[1].any():
+        return float(edges[0].any() == edges[1].any())
+    precision, recall = matched(*edges), matched(*edges[::-1])
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@settings(deadline=None, max_examples=30)
+@given(mask_pairs())
+def test_both_measures_are_symmetric_and_between_0_and_1(pair: tuple[Mask, Mask]) -> None:
+    for measure in (region_similarity, boundary_accuracy):
+        assert measure(*pair) == pytest.approx(measure(*pair[::-1]))
+        assert 0 <= measure(*pair) <= 1
+        assert measure(pair[0], pair[0]) == 1
+
+
+# --- sequences
+
+
+def labels(*frames: int) -> NDArray[np.int32]:
+    """Frames of 40 x 40 whose left half carries the given id."""
+    made = np.zeros((len(frames), 40, 40), np.int32)
+    for t, object_id in enumerate(frames):
+        made[t, :, :20] = object_id
+    return made
+
+
+def test_first_and_last_frame_are_left_out() -> None:
+    [score] = score_sequence(labels(0, 1, 1, 0), labels(1, 1, 1, 1))
+    assert (score.J, score.F, score.J_and_F) == (1.0, 1.0, 1.0)
+
+
+def test_first_and_last_frame_count_when_asked() -> None:
+    [score] = score_sequence(labels(0, 1, 1, 0), labels(1, 1, 1, 1), skip_ends=False)
+    assert (score.J, score.F) == (0.5, 0.5)
+
+
+def test_objects_are_those_of_the_first_truth_mask() -> None:
+    truth = labels(7, 7, 7)
+    truth[0, :, 30:] = 300
+    truth[1, :, 35:] = 9
+    scores = score_sequence(truth, truth)
+    assert [score.object_id for score in scores] == [7, 300]
+
+
+def test_other_objects_can_be_named() -> None:
+    [score] = score_sequence(labels(1, 1, 1), labels(1, 0, 1), [1])
+    assert score.J == 0.0
+    assert [score.object_id for score in score_sequence(labels(1, 1, 1), labels(1, 1, 1), [5, 1])] == [5, 1]
+
+
+def test_void_in_the_truth_counts_for_nobody() -> None:
+    truth = labels(1, 1, 1)
+    truth[:, :, 20:30] = 255
+    pred = truth.copy()
+    pred[:, :, 20:30] = 1
+    [score] = score_sequence(pred, truth)
+    assert (score.object_id, score.J, score.F) == (1, 1.0, 1.0)
+
+
+def test_lists_of_frames_are_scored_like_arrays() -> None:
+    pred, truth = labels(1, 1, 0, 1), labels(1, 1, 1, 1)
+    assert score_sequence(list(pred), list(truth)) == score_sequence(pred, truth)
+
+
+@pytest.mark.parametrize("num_frames", [0, 1, 2])
+def test_too_few_frames_are_refused(num_frames: int) -> None:
+    with pytest.raises(ValueError, match="skip_ends=False"):
+        score_sequence(labels(*[1] * num_frames), labels(*[1] * num_frames))
+
+
+def test_other_lengths_and_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 predicted frames, 3 true ones"):
+        score_sequence(labels(1, 1), labels(1, 1, 1))
+    for measure in (region_similarity, boundary_accuracy):
+        with pytest.raises(ValueError, match="resize the prediction"):
+            measure(np.zeros((4, 5), np.bool_), np.zeros((5, 4), np.bool_))
+    with pytest.raises(ValueError, match="resize the prediction"):
+        score_sequence(labels(1, 1, 1)[:, :20], labels(1, 1, 1))

@@ -1,0 +1,111 @@
+"""Small tensor operations: padding, one-hot, logit, and the segment mean that every merge uses."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from model.ops import Padding, cat_channels, crop, logit, one_hot, pad, padding_to_multiple, segment_mean, upsample2
+from tests.model.recorders import Operations
+
+sides = st.integers(1, 70)
+
+
+@given(height=sides, width=sides)
+@settings(deadline=None, max_examples=60)
+def test_padding_reaches_the_next_multiple_with_the_smaller_half_on_the_low_side(height: int, width: int) -> None:
+    padding = padding_to_multiple(height, width)
+    for low, high, side in ((padding.top, padding.bottom, height), (padding.left, padding.right, width)):
+        assert (side + low + high) % 16 == 0
+        assert 0 <= low + high < 16
+        assert low == (low + high) // 2
+
+
+def test_padding_of_the_golden_odd_size() -> None:
+    assert padding_to_multiple(101, 151) == Padding(left=4, right=5, top=5, bottom=6)
+
+
+@given(height=sides, width=sides)
+@settings(deadline=None, max_examples=40)
+def test_crop_undoes_pad(height: int, width: int) -> None:
+    x = torch.rand(2, height, width)
+    padding = padding_to_multiple(height, width)
+    padded = pad(x, padding)
+    assert padded.shape[-2] % 16 == padded.shape[-1] % 16 == 0
+    assert torch.equal(crop(padded, padding), x)
+    assert float(padded.sum()) == pytest.approx(float(x.sum()), rel=1e-5)
+
+
+def test_one_hot_takes_any_ids_in_the_order_asked_for() -> None:
+    labels = torch.tensor([[0, 3], [255, 300]])
+    planes = one_hot(labels, (0, 300, 3))
+    assert planes.dtype == torch.float32
+    assert planes.tolist() == [[[1, 0], [0, 0]], [[0, 0], [0, 1]], [[0, 1], [0, 0]]]
+
+
+def test_logit_is_finite_at_certainty_and_inverse_to_sigmoid() -> None:
+    certain = logit(torch.tensor([0.0, 1.0]))
+    assert torch.isfinite(certain).all()
+    assert torch.sigmoid(certain[0]).item() == pytest.approx(1e-7, rel=1e-3)
+    assert certain[1].item() == pytest.approx(-certain[0].item(), abs=0.3)
+    p = torch.linspace(0.01, 0.99, 50)
+    assert torch.allclose(torch.sigmoid(logit(p)), p, atol=1e-6)
+
+
+def test_cat_channels_undoes_a_split() -> None:
+    x = torch.rand(2, 5, 3)
+    assert torch.equal(cat_channels(x.split(2, dim=1)), x)
+    assert torch.equal(cat_channels([x]), x)
+
+
+def test_upsample2_doubles_both_sides_with_pixel_centres_aligned() -> None:
+    ramp = torch.arange(4.0).view(1, 1, 1, 4)
+    assert upsample2(ramp).shape == (1, 1, 2, 8)
+    assert upsample2(ramp)[0, 0, 0].tolist() == [0.0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.0]
+
+
+def loop_mean(values: Tensor, index: Tensor) -> dict[int, Tensor]:
+    """Mean of the rows of each index, one at a time."""
+    return {int(target): values[index == target].double().mean(dim=0) for target in set(index.tolist())}
+
+
+def random_rows(seed: int, rows: int, targets: int) -> tuple[Tensor, Tensor]:
+    rng = np.random.default_rng(seed)
+    values = torch.from_numpy(rng.standard_normal((rows, 5)).astype(np.float32))
+    return values, torch.from_numpy(rng.integers(0, targets, rows))
+
+
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 60), targets=st.integers(1, 40))
+@settings(deadline=None, max_examples=60)
+def test_segment_mean_equals_a_plain_loop(seed: int, rows: int, targets: int) -> None:
+    values, index = random_rows(seed, rows, targets)
+    hit, mean = segment_mean(values, index)
+    expected = loop_mean(values, index)
+    assert hit.tolist() == sorted(expected)
+    for target, row in zip(hit.tolist(), mean, strict=True):
+        assert torch.allclose(row.double(), expected[target], atol=1e-6)
+
+
+def test_segment_mean_of_nothing_hits_nothing() -> None:
+    hit, mean = segment_mean(torch.empty(0, 5), torch.empty(0, dtype=torch.int64))
+    assert len(hit) == len(mean) == 0
+
+
+def test_segment_mean_touches_only_the_targets_that_are_hit() -> None:
+    values, index = random_rows(1, 40, 1_000_000)
+    with Operations() as operations:
+        segment_mean(values, index)
+    assert operations.largest <= values.numel()
+
+
+@pytest.mark.scatter
+@pytest.mark.parametrize(("rows", "targets"), [(1, 1), (60, 7), (500, 20_000)])
+def test_torch_scatter_gives_the_same_mean(rows: int, targets: int) -> None:
+    pytest.importorskip("torch_scatter", reason="the torch-scatter extra is not installed: `make scatter` builds it")
+    values, index = random_rows(2, rows, targets)
+    hit, mean = segment_mean(values, index)
+    hit_scatter, mean_scatter = segment_mean(values, index, "torch-scatter")
+    assert torch.equal(hit, hit_scatter)
+    assert torch.allclose(mean, mean_scatter, atol=1e-6)

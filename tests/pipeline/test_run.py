@@ -1,0 +1,269 @@
+"""Runs with the local pool: the contract on two stores, retries, interruption, what is recorded."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import run as run_module
+from pipeline import tables
+from pipeline.config import WorkerConfig
+from pipeline.errors import InvalidCheckpoint, InvalidOutput, StoreUnavailable
+from pipeline.manifest import VideoTask
+from pipeline.run import Event, Failure, LocalPool, Pool, Progress, run
+from pipeline.scheduler import Job, Scheduler
+from pipeline.storage import Store
+from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
+from tests.pipeline.corpus import Corpus, config_for, copy_corpus, digests, write_corpus
+from tests.pipeline.pool_contract import NoPool, PoolContract
+
+Process = Callable[[VideoWorker, VideoTask, str], VideoOutcome]
+
+
+class TestLocalPoolOnFiles(PoolContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_pool(cls) -> Callable[[WorkerConfig], Pool]:
+        return LocalPool
+
+
+class TestLocalPoolInMemory(PoolContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def make_pool(cls) -> Callable[[WorkerConfig], Pool]:
+        return LocalPool
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def corpora(cls, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Corpus]:
+        def make() -> Corpus:
+            folder = tmp_path_factory.mktemp("corpus")
+            write_corpus(folder)
+            return copy_corpus(folder, f"memory://{uuid.uuid4().hex}/corpus")
+
+        return make
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def outputs(cls) -> Callable[[], str]:
+        return lambda: f"memory://{uuid.uuid4().hex}/out"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> WorkerConfig:
+    return config_for(tmp_path / "out")
+
+
+@pytest.fixture
+def tasks(corpus: Corpus) -> list[VideoTask]:
+    """Two short videos."""
+    return [task for task in corpus.tasks if task.video_id in ("folder", "span")]
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "Scheduler", partial(Scheduler, pause_s=0.01))
+
+
+def failing(video_id: str, error: Exception, times: int) -> Process:
+    """`VideoWorker.process` that fails a few times at one video."""
+    process, left = VideoWorker.process, [error] * times
+
+    def flaky(self: VideoWorker, task: VideoTask, attempt: str) -> VideoOutcome:
+        if task.video_id == video_id and left:
+            raise left.pop()
+        return process(self, task, attempt)
+
+    return flaky
+
+
+def failures(config: WorkerConfig) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = tables.open(config.output, "failures").to_table().to_pylist()
+    return sorted(rows, key=lambda row: row["attempt"])
+
+
+@pytest.mark.usefixtures("no_pauses")
+class TestRetries:
+    def test_a_retryable_failure_is_tried_again(
+        self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(VideoWorker, "process", failing("span", StoreUnavailable("no answer"), 1))
+        summary = run(tasks, config, LocalPool(config))
+        assert (summary.complete, summary.failed) == (2, {})
+        (failure,) = failures(config)
+        assert (failure["video_id"], failure["attempt"], failure["retryable"]) == ("span", 1, True)
+        assert (failure["cause"], failure["message"]) == ("StoreUnavailable", "no answer")
+        videos = tables.open(config.output, "videos").to_table().to_pylist()
+        assert {row["video_id"]: row["attempts"] for row in videos} == {"folder": 1, "span": 2}
+
+    def test_after_three_attempts_the_run_goes_on_without_the_video(
+        self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(VideoWorker, "process", failing("span", StoreUnavailable("no answer"), 99))
+        summary = run(tasks, config, LocalPool(config))
+        assert summary.complete == 1
+        assert summary.failed["span"].message == "no answer"
+        assert [row["attempt"] for row in failures(config)] == [1, 2, 3]
+
+    def test_the_next_run_tries_failed_videos_again(
+        self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(VideoWorker, "process", failing("span", StoreUnavailable("no answer"), 3))
+        run(tasks, config, LocalPool(config))
+        summary = run(tasks, config, LocalPool(config))
+        assert (summary.skipped, summary.complete, summary.failed) == (1, 1, {})
+
+    def test_an_unexpected_error_is_the_failure_of_one_video(
+        self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(VideoWorker, "process", failing("span", ZeroDivisionError(), 1))
+        summary = run(tasks, config, LocalPool(config))
+        assert summary.complete == 1
+        assert summary.failed["span"].cause == "ZeroDivisionError"
+        (failure,) = failures(config)
+        assert (failure["attempt"], failure["retryable"], failure["worker"]) == (1, False, "local")
+        assert failure["message"] == "ZeroDivisionError()"
+
+
+class BusyPool:
+    """One worker that fails its first job and is busy with the next for longer than the retry has to wait."""
+
+    def __init__(self) -> None:
+        self.waits_when_busy: list[float] = []
+        self._jobs: list[Job] = []
+        self._waited_s = 0.0
+        self._running: Job | None = None
+
+    def __enter__(self) -> "BusyPool":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def idle(self) -> int:
+        return 0 if self._running else 1
+
+    def submit(self, job: Job, attempt: str) -> None:
+        self._running = job
+        self._jobs.append(job)
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        assert self._running
+        if len(self._jobs) == 2 and len(self.waits_when_busy) < 20:
+            self.waits_when_busy.append(timeout_s)
+            time.sleep(0.005)
+            return []
+        job, self._running = self._running, None
+        return [Event(job=job, result=Failure(cause="Test", message="no", retryable=len(self._jobs) == 1))]
+
+    def counts(self) -> WorkerCounts:
+        return WorkerCounts()
+
+
+def test_the_driver_does_not_spin_while_a_retry_waits_for_a_worker(
+    tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "Scheduler", partial(Scheduler, pause_s=0.02))
+    pool = BusyPool()
+    run(tasks, config, pool)
+    assert len(pool.waits_when_busy) == 20
+    assert min(pool.waits_when_busy) > 0
+
+
+class TestInterruption:
+    def test_what_is_committed_stays_and_the_next_run_goes_on(
+        self, corpus: Corpus, config: WorkerConfig, tmp_path: Path
+    ) -> None:
+        def interrupt(progress: Progress) -> None:
+            if progress.videos_done == 1:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(corpus.tasks + corpus.broken_tasks[:1], config, LocalPool(config), on_progress=interrupt)
+        assert len(digests(config.output)) == 2
+        assert [row["video_id"] for row in failures(config)] == ["missing"]
+        summary = run(corpus.tasks, config, LocalPool(config))
+        assert (summary.skipped, summary.complete) == (1, 3)
+        untouched = config_for(tmp_path / "untouched")
+        run(corpus.tasks, untouched, LocalPool(untouched))
+        assert digests(config.output) == digests(untouched.output)
+
+    def test_the_output_is_right_when_another_run_was_faster(
+        self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Overtaken(LocalPool):
+            """The other run does everything while this one has its first video in hand."""
+
+            def submit(self, job: Job, attempt: str) -> None:
+                monkeypatch.setattr(Overtaken, "submit", LocalPool.submit)
+                run(tasks, config, LocalPool(config))
+                super().submit(job, attempt)
+
+        summary = run(tasks, config, Overtaken(config))
+        assert summary.failed == {}
+        store = Store(config.output)
+        assert [len(store.list(folder)) for folder in ("_commits", "masks", "frames")] == [2, 2, 2]
+        assert {path for path, _ in digests(config.output)} == {"folder", "span"}
+        assert tables.open(config.output, "masks").count_rows() == 7
+
+
+class TestProgress:
+    def test_it_ends_with_all_videos_and_frames(self, corpus: Corpus, config: WorkerConfig) -> None:
+        seen: list[Progress] = []
+        run(corpus.tasks + corpus.broken_tasks, config, LocalPool(config), on_progress=seen.append)
+        first, last = seen[0], seen[-1]
+        # The missing file is known before the first worker starts.
+        assert (first.videos_total, first.videos_done, first.videos_failed, first.frames_done) == (7, 0, 1, 0)
+        # Of six videos to do just the span tells its length: 4 frames.
+        assert first.frames_total == 6 * 4
+        assert (last.videos_total, last.videos_done, last.videos_failed) == (7, 4, 3)
+        done = [progress.frames_done for progress in seen]
+        # Failed attempts count too: the prompt beyond the end is found after the last of 8 frames.
+        assert done == sorted(done) and done[-1] == last.frames_total == 29 + 8
+
+    def test_videos_that_were_complete_are_not_counted(self, corpus: Corpus, config: WorkerConfig) -> None:
+        run(corpus.tasks[:3], config, LocalPool(config))
+        seen: list[Progress] = []
+        run(corpus.tasks, config, LocalPool(config), on_progress=seen.append)
+        assert {progress.videos_total for progress in seen} == {1}
+
+
+class TestRecords:
+    def test_a_run_records_its_configuration(self, tasks: list[VideoTask], config: WorkerConfig) -> None:
+        summary = run(tasks, config, LocalPool(config))
+        record = json.loads(Store(config.output).get(f"_runs/{summary.run_id}.json"))
+        assert record["config"]["checkpoint_fingerprint"] == config.checkpoint_fingerprint
+        assert record["config"]["segmenter"]["max_side"] == 864
+        assert (record["videos"], record["run_id"]) == (2, summary.run_id)
+        assert {"torch", "ray", "av", "pyarrow"} <= record["versions"].keys()
+
+    def test_a_run_without_work_leaves_no_trace(self, tasks: list[VideoTask], config: WorkerConfig) -> None:
+        run(tasks, config, LocalPool(config))
+        store = Store(config.output)
+        before = {folder: store.list(folder) for folder in ("", "_runs", "videos", "failures")}
+        run(tasks, config, NoPool(config))
+        assert {folder: store.list(folder) for folder in before} == before
+        assert before["failures"] == []
+
+
+class TestRefusals:
+    def test_a_folder_of_something_else(self, tasks: list[VideoTask], config: WorkerConfig, tmp_path: Path) -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "thesis.tex").write_text("")
+        with pytest.raises(InvalidOutput, match=r"thesis\.tex"):
+            run(tasks, config, NoPool(config))
+
+    def test_a_checkpoint_that_is_gone(self, tasks: list[VideoTask], tmp_path: Path) -> None:
+        config = config_for(tmp_path / "out", checkpoint=str(tmp_path / "gone.safetensors"))
+        with pytest.raises(InvalidCheckpoint, match=r"gone\.safetensors"):
+            run(tasks, config, LocalPool(config))
