@@ -10,13 +10,23 @@ from model.network import AFBURR
 from model.trunk import LITE0_BLOCKS
 
 BATCH_NORM_EPSILON = 1e-3
+_FEATURE_SCALE, _OUTPUT_SCALE = 0.2, 0.1
 
 
 def load_trunks(network: AFBURR, state: dict[str, Tensor]) -> None:
-    """Fill both trunks of a `lite0` network; `state` is the package's state dict."""
+    """Fill both trunks of an untrained `lite0` network; `state` is the package's state dict.
+
+    ImageNet features are some 20 times larger than those of a random trunk. What follows them is scaled down:
+    with one-hot attention and saturated probabilities no gradient would come back.
+    """
     folded = fold(state)
     for encoder in (network.query_encoder, network.reference_encoder):
         encoder.trunk.load_state_dict(folded)
+    with torch.no_grad():
+        for layer in (network.key_value.key, network.key_value.value):
+            layer.weight *= _FEATURE_SCALE
+        for layer in (network.decoder.pred, network.decoder.local_pred):
+            layer.weight *= _OUTPUT_SCALE
 
 
 def read_package() -> dict[str, Tensor]:
