@@ -21,7 +21,7 @@ from pipeline.errors import InvalidInput
 from pipeline.manifest import VideoTask, read_manifest
 from pipeline.run import LocalPool, Pool, RunSummary, run
 from pipeline.storage import absolute_url
-from pipeline.weights import DEFAULT_CHECKPOINT, load_network
+from pipeline.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
 
 SOME_FAILED = 3
 INTERRUPTED = 130
@@ -83,7 +83,7 @@ def worker_config(
         InvalidCheckpoint: the weights cannot be used.
         InvalidInput: a setting is out of range.
     """
-    checkpoint = checkpoint if checkpoint in UNTRAINED else absolute_url(checkpoint)
+    checkpoint = checkpoint if checkpoint in names() else absolute_url(checkpoint)
     return WorkerConfig(
         output=absolute_url(output),
         checkpoint=checkpoint,
@@ -93,6 +93,16 @@ def worker_config(
         device=device,
         torch_threads=torch_threads,
     )
+
+
+def tell_of_weights(checkpoint: str, console: Console) -> None:
+    """Say what a user must know before using the masks."""
+    if checkpoint in UNTRAINED:
+        console.out(
+            "note: these weights are untrained, the masks will mean nothing (see --checkpoint)", highlight=False
+        )
+    elif licence := read_card(checkpoint).get("licence"):
+        console.out(f"weights {checkpoint}: {licence}", highlight=False)
 
 
 def report(summary: RunSummary, console: Console, *, output: str) -> None:
@@ -178,8 +188,7 @@ def segment_command(
             device=device,
             torch_threads=torch_threads,
         )
-        if checkpoint in UNTRAINED:
-            console.print("note: these weights are untrained, the masks will mean nothing (see --checkpoint)")
+        tell_of_weights(checkpoint, console)
         try:
             summary = segment(
                 tasks, config, console=console, pool=pool, workers=workers, gpus_per_worker=gpus_per_worker

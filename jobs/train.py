@@ -18,7 +18,7 @@ from rich.console import Console
 from jobs.console import exit_on_error, stdout
 from jobs.training.compose import Composition, draw_clip
 from jobs.training.pretrained import load_trunks, read_package
-from jobs.training.sources import DavisSequences, MovedStills, Source, read_stills
+from jobs.training.sources import DavisSequences, MovedStills, Source, read_stills, usable
 from model.checkpoint import to_bytes
 from model.network import AFBURR, untrained
 from model.segmenter import Precision
@@ -122,7 +122,7 @@ def _composition(
     return Composition(
         sources=sources,
         shares=shares,
-        cutouts=pictures,
+        cutouts=usable(pictures),
         frames=frames,
         side=side,
         max_objects=max_objects,

@@ -3,6 +3,7 @@
 Legend: a state is {parameter name: tensor}.
 """
 
+import copy
 import hashlib
 import io
 import json
@@ -10,6 +11,7 @@ import pickle
 import re
 import struct
 from collections.abc import Mapping
+from importlib import resources
 
 import safetensors.torch
 import torch
@@ -20,6 +22,7 @@ from model.errors import BadCheckpoint
 from model.network import AFBURR, DEFAULT_PRESET, PRESETS, untrained
 
 FORMAT = "vos-batch-1"
+_SUFFIX = ".safetensors"
 UNTRAINED = {"untrained": DEFAULT_PRESET, "untrained-resnet50": "resnet50"}
 """Checkpoints without a file: reproducible random weights, for trying the machinery."""
 
@@ -60,16 +63,27 @@ def fingerprint(network: AFBURR) -> str:
     return digest.hexdigest()[:16]
 
 
-def to_bytes(network: AFBURR, card: Mapping[str, str] | None = None) -> bytes:
-    """A safetensors file; `card` is free text about where the weights come from."""
+def to_bytes(network: AFBURR, card: Mapping[str, str] | None = None, *, half: bool = False) -> bytes:
+    """A safetensors file; `card` is free text about where the weights come from.
+
+    `half` stores 16 bits a value; the fingerprint is that of the network which is read back.
+    """
+    if half:
+        network = copy.deepcopy(network).half().float()
     described = {
         **(card or {}),
         "format": FORMAT,
         "preset": network.preset,
         "fingerprint": fingerprint(network),
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: _stored(tensor, dtype) for name, tensor in network.state_dict().items()}
     return safetensors.torch.save(tensors, described)
+
+
+def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    plain = tensor.detach().cpu().contiguous()
+    return plain.to(dtype) if plain.is_floating_point() else plain
 
 
 def from_bytes(data: bytes, name: str) -> AFBURR:
@@ -100,6 +114,17 @@ def read_card(data: bytes, name: str) -> dict[str, str]:
         return dict(json.loads(data[8 : 8 + size]).get("__metadata__", {}))
     except (SafetensorError, ValueError) as error:
         raise BadCheckpoint(f"{name} is not a safetensors file: {error}") from error
+
+
+def boxed_names() -> tuple[str, ...]:
+    """Names of the checkpoints that come with the package."""
+    files = resources.files("model").joinpath("checkpoints").iterdir()
+    return tuple(sorted(file.name.removesuffix(_SUFFIX) for file in files if file.name.endswith(_SUFFIX)))
+
+
+def read_boxed(name: str) -> bytes:
+    """The file of one of `boxed_names`."""
+    return resources.files("model").joinpath("checkpoints", name + _SUFFIX).read_bytes()
 
 
 def load_untrained(name: str) -> AFBURR:

@@ -4,8 +4,9 @@ Legend: T frames, H, W frame size.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import cv2
@@ -15,25 +16,116 @@ from numpy.typing import NDArray
 from model.result import VOID
 
 Mask = NDArray[np.bool_]
-LabelMaps = Sequence[NDArray[np.integer]] | NDArray[np.integer]
+Labels = NDArray[np.integer]
+LabelMaps = Sequence[Labels] | Labels
 """T label maps [H, W], or one array [T, H, W]: 0 background, other values object ids."""
 
 TOLERANCE = 0.008
 """How far two boundaries may lie apart and still match, as a share of the image diagonal."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ObjectScore:
-    """How well one object was segmented: means over the scored frames, in [0, 1]."""
+RECALLED = 0.5
+"""A frame counts for recall when its J or F is above this."""
 
-    object_id: int
+_BOTH_EMPTY = (1.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """J and F over the scored frames of an object, or the means of these numbers over objects (DAVIS 2017)."""
+
+    num_frames: int
+    """Scored frames; of several objects together."""
     J: float
+    """Mean, in [0, 1]; F likewise."""
+    J_recall: float
+    """Share of the frames with J > 0.5; F_recall likewise."""
+    J_decay: float
+    """Mean of the first quarter of the frames minus mean of the last; F_decay likewise."""
     F: float
+    F_recall: float
+    F_decay: float
 
     @property
     def J_and_F(self) -> float:  # noqa: N802 (the benchmark's own name)
         """Mean of J and F, the benchmark's headline number."""
         return (self.J + self.F) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectScore(Scores):
+    """How well one object was segmented."""
+
+    object_id: int
+
+
+class SequenceScorer:
+    """J and F of every object of one video, frame by frame: two numbers a frame and object are kept, no masks."""
+
+    def __init__(self) -> None:
+        self._num_frames = 0
+        self._prompted: set[int] = set()
+        self._first_annotation: dict[int, int] = {}
+        # By object, then by frame; where a frame is missing, neither prediction nor truth had a pixel.
+        self._scores: dict[int, dict[int, tuple[float, float]]] = defaultdict(dict)
+
+    def add(self, pred_labels: Labels, truth_labels: Labels, *, prompted: bool = False) -> None:
+        """Score the next frame that has a truth, two label maps [H, W]; void (255) in the truth counts for nobody.
+
+        `prompted`: a mask was given on this frame, so what was predicted there is no test. Raises ValueError
+        when the sizes differ.
+        """
+        _check_same_shape(pred_labels, truth_labels)
+        true_ids = _ids_in(truth_labels)
+        for object_id in true_ids:
+            self._first_annotation.setdefault(object_id, self._num_frames)
+        for object_id in {*true_ids, *_ids_in(pred_labels)}:
+            self._scores[object_id][self._num_frames] = _frame_scores(pred_labels, truth_labels, object_id)
+        if prompted:
+            self._prompted.add(self._num_frames)
+        self._num_frames += 1
+
+    def davis2017(self) -> list[ObjectScore]:
+        """Scores by the semi-supervised protocol of DAVIS 2017: all frames but the first and the last.
+
+        Objects are 1 to the largest id of the truth, over all its frames; also those of `absent_objects`.
+        Raises ValueError when no frame is left.
+        """
+        frames = range(1, self._num_frames - 1)
+        if not frames:
+            raise ValueError(f"{self._num_frames} frames have a truth, and without first and last none is left")
+        return [self._score(object_id, frames) for object_id in range(1, self._largest_id() + 1)]
+
+    def all_frames(self) -> list[ObjectScore]:
+        """Scores of the truth's objects, each on all frames from its first annotation on but the prompted ones.
+
+        An object that has no such frame is left out.
+        """
+        framed = [(object_id, self._frames_from(first)) for object_id, first in sorted(self._first_annotation.items())]
+        return [self._score(object_id, frames) for object_id, frames in framed if frames]
+
+    def absent_objects(self) -> list[int]:
+        """Ids below the largest that the truth never shows: DAVIS 2017 counts them, right where none is predicted."""
+        return [i for i in range(1, self._largest_id()) if i not in self._first_annotation]
+
+    def _largest_id(self) -> int:
+        return max(self._first_annotation, default=0)
+
+    def _frames_from(self, first: int) -> list[int]:
+        return [t for t in range(first, self._num_frames) if t not in self._prompted]
+
+    def _score(self, object_id: int, frames: Sequence[int]) -> ObjectScore:
+        scores = self._scores.get(object_id, {})
+        return _object_score(object_id, [scores.get(t, _BOTH_EMPTY) for t in frames])
+
+
+def mean_scores(scores: Sequence[Scores]) -> Scores:
+    """Means over objects, each counting the same however many frames it has; ValueError without any."""
+    if not scores:
+        raise ValueError("no object was scored: pass at least one")
+    measures = [field.name for field in fields(Scores) if field.name != "num_frames"]
+    means = {name: float(np.mean([getattr(score, name) for score in scores])) for name in measures}
+    return Scores(num_frames=sum(score.num_frames for score in scores), **means)
 
 
 def region_similarity(pred: Mask, truth: Mask) -> float:
@@ -70,7 +162,7 @@ def score_sequence(
     *,
     skip_ends: bool = True,
 ) -> list[ObjectScore]:
-    """J and F of every object of a video, averaged over its frames (DAVIS 2017, semi-supervised).
+    """J and F of every object of a video over its frames (DAVIS 2017, semi-supervised).
 
     Scored are `object_ids`, by default the ids of the first truth mask. First and last frame are left out,
     as the benchmark does, unless `skip_ends` is False. Pixels that are void (255) in the truth count for
@@ -97,20 +189,44 @@ def _check_same_length(pred_labels: LabelMaps, truth_labels: LabelMaps) -> None:
 
 
 def _object_ids(truth_labels: LabelMaps) -> list[int]:
-    if not len(truth_labels):
-        return []
-    return [int(value) for value in np.unique(truth_labels[0]) if value not in (0, VOID)]
+    return _ids_in(truth_labels[0]) if len(truth_labels) else []
+
+
+def _ids_in(labels: Labels) -> list[int]:
+    present = np.flatnonzero(np.bincount(labels.ravel()))
+    return [int(value) for value in present if value not in (0, VOID)]
 
 
 def _score_object(pred: LabelMaps, truth: LabelMaps, frames: range, object_id: int) -> ObjectScore:
-    similarities, accuracies = [], []
     for t in frames:
         _check_same_shape(pred[t], truth[t])
-        pred_mask = (pred[t] == object_id) & (truth[t] != VOID)
-        truth_mask = truth[t] == object_id
-        similarities.append(region_similarity(pred_mask, truth_mask))
-        accuracies.append(boundary_accuracy(pred_mask, truth_mask))
-    return ObjectScore(object_id=object_id, J=float(np.mean(similarities)), F=float(np.mean(accuracies)))
+    return _object_score(object_id, [_frame_scores(pred[t], truth[t], object_id) for t in frames])
+
+
+def _frame_scores(pred_labels: Labels, truth_labels: Labels, object_id: int) -> tuple[float, float]:
+    pred = (pred_labels == object_id) & (truth_labels != VOID)
+    truth = truth_labels == object_id
+    return region_similarity(pred, truth), boundary_accuracy(pred, truth)
+
+
+def _object_score(object_id: int, scores: Sequence[tuple[float, float]]) -> ObjectScore:
+    J, F = np.array(scores).T
+    return ObjectScore(
+        object_id=object_id,
+        num_frames=len(scores),
+        J=float(J.mean()),
+        J_recall=float(np.mean(J > RECALLED)),
+        J_decay=_decay(J),
+        F=float(F.mean()),
+        F_recall=float(np.mean(F > RECALLED)),
+        F_decay=_decay(F),
+    )
+
+
+def _decay(values: NDArray[np.float64]) -> float:
+    # The benchmark's quarters: neighbours share a frame, and its rounding takes halves up.
+    edges = np.round(np.linspace(1, len(values), 5) + 1e-10).astype(int) - 1
+    return float(values[: edges[1] + 1].mean() - values[edges[3] :].mean())
 
 
 def _crop_around(mask: Mask, margin: int) -> tuple[slice, slice]:

@@ -13,6 +13,7 @@ Legend: H, W native size; h, w network size (`max_side`); K channels = backgroun
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -286,8 +287,19 @@ def _shrunk_labels(labels: Tensor, size: Sequence[int], object_ids: Sequence[int
     for object_id in object_ids:
         if not bool((shrunk == object_id).any()) and len(pixels := (labels == object_id).nonzero()):
             y, x = pixels[len(pixels) // 2].tolist()
-            shrunk[y * size[0] // labels.shape[0], x * size[1] // labels.shape[1]] = object_id
+            _keep_a_pixel(shrunk, object_id, y * size[0] // labels.shape[0], x * size[1] // labels.shape[1], object_ids)
     return shrunk
+
+
+def _keep_a_pixel(labels: Tensor, object_id: int, y: int, x: int, object_ids: Sequence[int]) -> None:
+    """Give an object the pixel (y, x), or one beside it where that is another object's only one."""
+    for dy, dx in sorted(product((-1, 0, 1), repeat=2), key=lambda step: abs(step[0]) + abs(step[1])):
+        row = min(max(y + dy, 0), labels.shape[0] - 1)
+        column = min(max(x + dx, 0), labels.shape[1] - 1)
+        there = int(labels[row, column])
+        if there not in object_ids or int((labels == there).sum()) > 1:
+            labels[row, column] = object_id
+            return
 
 
 def _nearest(full: int, small: int, device: torch.device) -> Tensor:

@@ -125,7 +125,8 @@ class Trainer:
 
     def _frame_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         logits = logits.float()
-        cross_entropy = F.cross_entropy(logits, labels, ignore_index=VOID)
+        known = (labels != VOID).sum().clamp(min=1)  # a frame may be void all over
+        cross_entropy = F.cross_entropy(logits, labels, ignore_index=VOID, reduction="sum") / known
         jaccard = _soft_jaccard_loss(logits, labels)
         uncertainty = uncertainty_loss(logits)
         total = cross_entropy + self.config.jaccard_weight * jaccard + self.config.confidence_weight * uncertainty

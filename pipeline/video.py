@@ -252,6 +252,9 @@ class _Pictures:
         )
         if not self._names:
             raise UnreadableVideo(f"the folder {url} has no {', '.join(PICTURE_CODECS)} file: check video_uri")
+        for name in self._names:
+            if not _is_text(name):
+                raise UnreadableVideo(f"the folder {url} has a file name that is not UTF-8 ({name!a}): rename it")
         height, width, _ = self._read(self._names[0]).shape
         self.info = VideoInfo(
             width=width,
@@ -298,6 +301,14 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 def rotate(rgb: Rgb, degrees: int) -> Rgb:
     """`rgb` turned counter-clockwise by a multiple of 90 degrees; H and W swap at 90 and 270."""
     return np.ascontiguousarray(np.rot90(rgb, degrees // 90))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _picture_codec(name: str) -> str | None:

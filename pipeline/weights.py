@@ -31,11 +31,28 @@ def load_official(url: str) -> AFBURR:
         raise InvalidCheckpoint(str(error)) from error
 
 
+def names() -> tuple[str, ...]:
+    """All names that stand for weights: those in the box, and the untrained."""
+    return (*checkpoint.boxed_names(), *checkpoint.UNTRAINED)
+
+
+def read_card(name_or_url: str) -> dict[str, str]:
+    """What a checkpoint says of itself: data, licence, steps, scores. Raises InvalidCheckpoint."""
+    if name_or_url in checkpoint.UNTRAINED:
+        return {"preset": checkpoint.UNTRAINED[name_or_url], "about": "random weights, for trying the machinery"}
+    try:
+        return checkpoint.read_card(_read(name_or_url), name_or_url)
+    except BadCheckpoint as error:
+        raise InvalidCheckpoint(str(error)) from error
+
+
 def _read(name_or_url: str) -> bytes:
+    if name_or_url in checkpoint.boxed_names():
+        return checkpoint.read_boxed(name_or_url)
     try:
         return read_url(name_or_url)
     except FileNotFoundError as error:
-        known = ", ".join(checkpoint.UNTRAINED)
+        known = ", ".join(names())
         raise InvalidCheckpoint(
             f"no checkpoint {name_or_url!r}: give a file, a URL or one of the names {known}"
         ) from error

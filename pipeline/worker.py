@@ -151,14 +151,13 @@ class VideoWorker:
     @contextmanager
     def _counted(self, reader: VideoReader) -> Iterator[None]:
         """Count the frames a video should have while it runs, and those it had once it is over."""
-        expected = reader.frames_expected or 0
+        expected, done_before = reader.frames_expected or 0, self.counts.frames_done
         self.counts += WorkerCounts(frames_begun=expected, videos_begun=1 if expected else 0)
         try:
             yield
         finally:
-            self.counts += WorkerCounts(
-                frames_begun=reader.frames_decoded - expected, videos_begun=0 if expected else 1
-            )
+            done = self.counts.frames_done - done_before
+            self.counts += WorkerCounts(frames_begun=done - expected, videos_begun=0 if expected else 1)
 
     def _segmenter(self, network: AFBURR, task: VideoTask, info: VideoInfo, prompts: Prompts) -> VideoSegmenter:
         segmenter = VideoSegmenter(network, self.config.segmenter, object_ids=prompts.object_ids)
@@ -235,7 +234,7 @@ class VideoWorker:
 
 @contextmanager
 def _named(task: VideoTask) -> Iterator[None]:
-    """Errors of what knows only URLs get the video's name, and what else comes up says where."""
+    """Errors of what knows only URLs get the video's name."""
     try:
         yield
     except PipelineError as error:

@@ -72,9 +72,13 @@ class VideoWriter:
         self._video_id = video_id
         self._file = f"{safe_name(video_id)}-{attempt}.parquet"
         self._folder = Path(tempfile.mkdtemp(prefix="vos-batch-"))
-        self._tables = {
-            name: _TableFile(SCHEMAS[name], self._folder / f"{name}.parquet") for name in ("masks", "frames")
-        }
+        self._tables: dict[str, _TableFile] = {}
+        try:
+            for name in ("masks", "frames"):
+                self._tables[name] = _TableFile(SCHEMAS[name], self._folder / f"{name}.parquet")
+        except OSError:
+            self.abort()
+            raise
 
     def add(self, frame: FrameInfo, result: FrameResult) -> None:
         """Write one frame and its objects; frames come in presentation order."""

@@ -58,6 +58,8 @@ ORDER = {
         "manifest",
         "segment",
         "status",
+        "checkpoints",
+        "evaluate",
         "overlay",
         "demo",
         "training",

@@ -82,11 +82,19 @@ def _read_picture(store: Store, name: str) -> Picture:
     return decoded(store.get(name))
 
 
+def usable(stills: Sequence[Still]) -> list[Still]:
+    """Those with an object that is large enough. Raises InvalidInput when there is none."""
+    found = [still for still in stills if still.object_ids()]
+    if not found:
+        raise InvalidInput(f"none of {len(stills)} stills shows an object of {_SMALLEST_SHARE:.1%} of its picture")
+    return found
+
+
 class MovedStills:
     """Stills under a moving camera: affine paths and a growing elastic warp (the paper's pre-training)."""
 
     def __init__(self, stills: Sequence[Still]) -> None:
-        self._stills = [still for still in stills if still.object_ids()]
+        self._stills = usable(stills)
 
     def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
         """One still, moved."""
@@ -128,7 +136,10 @@ class DavisSequences:
 
     def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
         """Frames of one sequence, in either direction of time, through one still crop."""
-        sequence = self._sequences[rng.integers(len(self._sequences))]
+        long_enough = [sequence for sequence in self._sequences if len(sequence.frames) >= frames]
+        if not long_enough:
+            raise InvalidInput(f"no sequence has {frames} frames: train on shorter clips")
+        sequence = long_enough[rng.integers(len(long_enough))]
         widest = max(1, (len(sequence.frames) - 1) // max(1, frames - 1))
         gap = int(rng.integers(1, 1 + min(widest, max(1, round(10 * speed)))))
         first = int(rng.integers(0, len(sequence.frames) - gap * (frames - 1)))

@@ -1,5 +1,6 @@
 """The demo: what a new user sees first."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,13 @@ from typer.testing import CliRunner
 
 from jobs import demo
 from jobs.cli import app
+from jobs.console import stdout
+from jobs.overlay import Overlay
+from model.metrics import ObjectScore
 from model.result import BankStatistics, FrameResult, ObjectStatistics
 from pipeline.commits import Commit, CommitLog, claim_output
 from pipeline.manifest import read_manifest
+from pipeline.run import RunSummary
 from pipeline.storage import Store
 from pipeline.video import Frame, open_video
 from pipeline.writer import VideoWriter
@@ -50,7 +55,7 @@ def test_the_generated_clip_is_scored_against_its_exact_masks(tmp_path: Path) ->
     assert [score.J_and_F == 1.0 for score in scores] == [True, False, True]
 
 
-def _score(folder: Path, labels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> list[demo.ObjectScore]:
+def _score(folder: Path, labels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> list[ObjectScore]:
     store = Store(str(folder))
     claim_output(store)
     with VideoWriter(store, demo.SYNTHETIC, "1") as writer:
@@ -93,18 +98,38 @@ def test_the_demo_runs_and_says_where_everything_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "_MAX_SIDE", 64)  # the whole way, on small pictures
-    console = Console(width=200)
-    result = demo.run_demo(tmp_path, console)
+    folder = tmp_path / "[red]demo[/x] 1"
+    console = stdout()
+    result = demo.run_demo(folder, console, checkpoint="untrained")
     assert not result.summary.failed
     assert result.summary.complete == 3
-    demo._tell(result, tmp_path, console, checkpoint="untrained")
+    demo._tell(result, folder, console, checkpoint="untrained")
     said = capfd.readouterr().out
+    assert f"to {folder}/corpus\n" in said
     assert "untrained" in said and "J&F" in said and "vos-batch status" in said
     for overlay in result.overlays.values():
         assert str(overlay.sheet) in said
         assert _picture_size(overlay.sheet)[0] > 400
         with open_video(str(overlay.video)) as video:
             assert sum(1 for _ in video) == video.info.num_frames
+
+
+def test_paths_are_told_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets, blanks, and more than fits into a line."""
+    folder = tmp_path / "[bold]demo[/x]" / ("long " * 40).strip()
+    overlay = Overlay(sheet=folder / "overlays" / "[a].png", video=folder / "overlays" / "[a].mp4")
+
+    def made(_folder: Path, console: Console, **_options: object) -> demo.DemoResult:
+        console.print(f"to {folder}")
+        return demo.DemoResult(summary=RunSummary(run_id="r", complete=1), overlays={"a": overlay}, scores=[])
+
+    monkeypatch.setattr(demo, "run_demo", made)
+    result = CliRunner().invoke(app, ["demo", "--output", str(folder), "--checkpoint", "untrained"])
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert f"to {folder}" in lines
+    assert f"  {overlay.sheet}" in lines and f"  {overlay.video}" in lines
+    assert f"  vos-batch status {shlex.quote(f'{folder}/output')}" in lines
 
 
 def test_every_command_explains_itself() -> None:

@@ -146,6 +146,16 @@ def test_pairs_prompt_frame_0_in_natural_order(tmp_path: Path) -> None:
     assert ((first.height, first.width), first.num_frames) == (SIZE, None)
 
 
+def test_pairs_match_by_name_where_one_name_begins_another(tmp_path: Path) -> None:
+    """By their suffixes `clip.mp4` and `clip.new.mp4` sort the other way round than their masks."""
+    pair(tmp_path, "clip", 1)
+    pair(tmp_path, "clip.new", 2)
+    tasks = {task.video_id: task for task in built("pairs", tmp_path)}
+    assert prompts(tasks["clip"]) == [(0, "clip.png", (1,))]
+    assert prompts(tasks["clip.new"]) == [(0, "clip.new.png", (2,))]
+    assert tasks["clip.new"].video_uri.endswith("/clip.new.mp4")
+
+
 def test_pairs_list_what_has_no_partner(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no video"):
         built("pairs", tmp_path)
@@ -160,6 +170,15 @@ def test_pairs_refuse_two_videos_of_one_name(tmp_path: Path) -> None:
     pair(tmp_path, "clip", 1)
     (tmp_path / "clip.mkv").write_bytes(b"")
     with pytest.raises(InvalidInput, match="share a name"):
+        built("pairs", tmp_path)
+
+
+def test_pairs_refuse_two_masks_of_one_name(tmp_path: Path) -> None:
+    pair(tmp_path, "x", 1)
+    (tmp_path / "x.PNG").write_bytes((tmp_path / "x.png").read_bytes())
+    if len(list(tmp_path.iterdir())) < 3:
+        pytest.skip("this file system does not tell x.png from x.PNG")
+    with pytest.raises(InvalidInput, match="masks share a name"):
         built("pairs", tmp_path)
 
 

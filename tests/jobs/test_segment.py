@@ -99,6 +99,27 @@ class TestRuns:
         assert tables.open(output, "videos").count_rows() == 1
 
 
+class TestBrackets:
+    """Any text is a path or an id; a console takes some for its own."""
+
+    def test_an_output_with_brackets(self, corpus: Corpus, tmp_path: Path) -> None:
+        output = str(tmp_path / "[bold]out[/x]")
+        assert call(corpus.manifest, output, "--only", "span").exit_code == 0
+        result = call(corpus.manifest, output, "--only", "span")
+        assert result.exit_code == 0 and f"complete in {output}\n" in result.output
+
+    def test_a_message_with_brackets(self, corpus: Corpus, output: str, tmp_path: Path) -> None:
+        folder = tmp_path / "[red]corpus[/x]"
+        folder.mkdir(parents=True)
+        (folder / "m.jsonl").write_text(
+            '{"video_id": "[/b]", "video_uri": "gone[i].mp4", "mask_uri": "m.png", "mask_frame": 0}\n'
+        )
+        result = call(str(folder / "m.jsonl"), output)
+        assert result.exit_code == 3
+        said = f"failed: [/b]: video '[/b]' (row 1): the video file://{folder}/gone[i].mp4 does not exist"
+        assert said in result.output
+
+
 class TestWeights:
     def test_untrained_ones_are_called_so(self, corpus: Corpus, output: str) -> None:
         assert "note: these weights are untrained" in call(corpus.manifest, output, "--only", "span").output
@@ -134,6 +155,8 @@ class TestWrongCalls:
             (["--torch-threads", "0"], "torch_threads must be"),
             (["--precision", "fp8"], "fp8"),
             (["--limit", "-1"], "--limit"),
+            (["--object-chunk", "0"], "--object-chunk"),
+            (["--gpus-per-worker", "-1"], "--gpus-per-worker"),
         ],
     )
     def test_it_exits_with_2_and_says_why(
@@ -200,7 +223,14 @@ class TestInterruption:
         write_video(tmp_path / "corpus" / "two.mp4", moving_square(2000, HEIGHT, WIDTH))
         arguments = [corpus.manifest, output, "--only", "two/objects", "--device", "cpu"]
         command = [sys.executable, "-u", "-m", "jobs.segment", *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Where the tests run in a shell's background, SIGINT is ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         assert process.stdout is not None
         while "0 of 1 videos" not in (line := process.stdout.readline()):
             assert line, "it ended too early"

@@ -163,8 +163,7 @@ class Video:
             self.bank.credit(channel, torch.rand(len(self.bank.stored(channel)), generator=self.generator))
         found = self.bank.statistics()
         assert found.merged + found.appended + found.dropped == entering
-        if self.config.policy != "first_last":  # it replaces the latest frame's rows, which is no eviction
-            assert found.size == before + found.appended - found.evicted
+        assert found.size == before + found.appended - found.evicted
         self.step += 1
 
     def rows(self, count: int) -> Rows:
@@ -178,8 +177,8 @@ class Video:
         for channel in self.bank.channels:
             rows = self.bank.stored(channel)
             assert len(rows) <= share
-            if self.config.policy != "first_last":
-                assert int((rows.prompt > 0).sum()) <= self.config.protection * share
+            most = share - 1 if self.config.policy == "first_last" else self.config.protection * share
+            assert int((rows.prompt > 0).sum()) <= most
 
 
 frames = st.lists(
@@ -475,6 +474,51 @@ def test_the_first_last_policy_holds_the_prompted_frames_and_the_latest() -> Non
     for step in range(6):
         feed(bank, novel(3 * step, 3), step=step, annotated=step in (0, 3))
     assert bank.stored(OBJECT).inserted.tolist() == [0] * 3 + [3] * 3 + [5] * 3
+
+
+def test_the_first_last_policy_keeps_room_for_the_latest_frame() -> None:
+    """Prompts fill the share; of the older ones just as many rows go as a frame has positions."""
+    bank = AdaptiveBank(BankConfig(budget=24, policy="first_last"))
+    for step in range(8):
+        bank.begin_frame(channels=2, positions=3, step=step)
+        bank.absorb(OBJECT, novel(3 * step, 3), step=step, annotated=step < 6)
+        found = bank.statistics()
+        assert (found.appended, found.dropped) == (3, 0)
+        assert found.size <= 12
+    # The latest, the first prompt, and of the others the newest.
+    assert bank.stored(OBJECT).inserted.tolist() == [0] * 3 + [4] * 3 + [5] * 3 + [7] * 3
+
+
+@pytest.mark.parametrize("policy", ["adaptive", "append", "first_last"])
+def test_the_budget_holds_from_the_frame_on_in_which_objects_join(
+    policy: Literal["adaptive", "append", "first_last"],
+) -> None:
+    """Shares shrink from 30 to 10 rows, also where every row is annotated."""
+    bank = AdaptiveBank(BankConfig(budget=60, policy=policy))
+    for step in range(10):
+        bank.begin_frame(channels=2, positions=3, step=step)
+        for channel in (0, OBJECT):
+            bank.absorb(channel, novel(3 * step, 3), step=step, annotated=True)
+    full = bank.statistics().size
+    assert full > 40
+    bank.begin_frame(channels=6, positions=3, step=10)
+    assert all(len(bank.stored(channel)) <= 10 for channel in (0, OBJECT))
+    assert bank.statistics().evicted == full - bank.statistics().size
+    for channel in range(6):
+        bank.absorb(channel, novel(30, 3), step=10)
+        assert bank.statistics().size <= 60
+    assert all(10 in bank.stored(channel).inserted for channel in range(6))
+
+
+def test_replaced_rows_count_as_evicted() -> None:
+    bank = bank_with_share(30, policy="first_last")
+    sizes = [0]
+    for step in range(5):
+        feed(bank, novel(3 * step, 3 + step), step=step, annotated=step == 0)
+        found = bank.statistics()
+        sizes.append(found.size)
+        assert found.evicted == (0 if step < 2 else 2 + step)
+        assert found.size == sizes[-2] + found.appended - found.evicted
 
 
 def test_use_of_a_read_is_added_up() -> None:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,16 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.metrics import boundary_accuracy, boundary_tolerance, region_similarity, score_sequence
+from model.metrics import (
+    ObjectScore,
+    Scores,
+    SequenceScorer,
+    boundary_accuracy,
+    boundary_tolerance,
+    mean_scores,
+    region_similarity,
+    score_sequence,
+)
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "clips" / "jf-reference"
 needs_reference = pytest.mark.skipif(
@@ -59,35 +69,62 @@ def test_official_scores_frame_by_frame() -> None:
     assert pytest.approx(official["F"], abs=1e-4) == [boundary_accuracy(*pair) for pair in masks]
 
 
-def decay(scores: list[float]) -> float:
-    edges = np.round(np.linspace(1, len(scores), 5) + 1e-10).astype(int) - 1
-    return float(np.mean(scores[edges[0] : edges[1] + 1]) - np.mean(scores[edges[3] : edges[4] + 1]))
-
-
 @needs_reference
 def test_official_scores_of_many_objects() -> None:
     official = expected()["multi_pseudo_gt_vs_2frame_delay"]
-    per_object: dict[str, dict[str, float]] = {}
-    frames: dict[str, list[list[float]]] = {"J": [], "F": []}
+    found: dict[str, ObjectScore] = {}
     for folder in sorted((REFERENCE / "multi_pseudo_gt").iterdir()):
         truth = read_masks(folder)
-        pred = [truth[max(0, t - 2)] for t in range(len(truth))]
-        ids = range(1, int(truth[0].max()) + 1)
-        for score in score_sequence(pred, truth, ids):
-            per_object[f"{folder.name}_{score.object_id}"] = {"J": score.J, "F": score.F}
-        for object_id in ids:
-            masks = [(p == object_id, t == object_id) for p, t in zip(pred[1:-1], truth[1:-1], strict=True)]
-            frames["J"].append([region_similarity(*pair) for pair in masks])
-            frames["F"].append([boundary_accuracy(*pair) for pair in masks])
-    assert per_object.keys() == official["per_object"].keys()
-    for name, scores in per_object.items():
-        assert pytest.approx(official["per_object"][name], abs=1e-4) == scores
-    summary = {"J&F": np.mean([(score["J"] + score["F"]) / 2 for score in per_object.values()])}
-    for measure, objects in frames.items():
-        summary[f"{measure}-Mean"] = np.mean([np.mean(scores) for scores in objects])
-        summary[f"{measure}-Recall"] = np.mean([np.mean(np.array(scores) > 0.5) for scores in objects])
-        summary[f"{measure}-Decay"] = np.mean([decay(scores) for scores in objects])
-    assert pytest.approx(official["global"], abs=1e-4) == summary
+        scorer = SequenceScorer()
+        for t, labels in enumerate(truth):
+            scorer.add(truth[max(0, t - 2)], labels)
+        found |= {f"{folder.name}_{score.object_id}": score for score in scorer.davis2017()}
+    assert found.keys() == official["per_object"].keys()
+    for name, score in found.items():
+        assert pytest.approx(official["per_object"][name], abs=1e-4) == {"J": score.J, "F": score.F}
+    assert pytest.approx(official["global"], abs=1e-4) == official_names(mean_scores(list(found.values())))
+
+
+def official_names(scores: Scores) -> dict[str, float]:
+    measures = {"Mean": "", "Recall": "_recall", "Decay": "_decay"}
+    return {"J&F": scores.J_and_F} | {
+        f"{m}-{name}": getattr(scores, f"{m}{ours}") for m in "JF" for name, ours in measures.items()
+    }
+
+
+# --- what it costs
+
+
+def dilated_pixels(monkeypatch: pytest.MonkeyPatch, pairs: list[tuple[Mask, Mask]]) -> int:
+    """Pixels that F passes through the tolerance's disk, which is what takes its time."""
+    dilate, sizes = cv2.dilate, []
+
+    def counted(image: NDArray[np.uint8], kernel: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        sizes.append(image.size)
+        return np.asarray(dilate(image, kernel), np.uint8)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cv2, "dilate", counted)
+        for pair in pairs:
+            boundary_accuracy(*pair)
+    return sum(sizes)
+
+
+def test_accuracy_costs_what_the_object_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Boundaries lie within rows and columns 99 to 200 and 99 to 205, and the tolerance is 8 pixels.
+    assert dilated_pixels(monkeypatch, [(square(100, 106), square(100, 100))]) <= 2 * 119 * 125
+
+
+@needs_reference
+@pytest.mark.parametrize("sequence", ["blackswan", "camel", "cows", "goat"])
+def test_accuracy_takes_less_than_half_of_the_whole_frame(monkeypatch: pytest.MonkeyPatch, sequence: str) -> None:
+    pairs = [(pred == 1, truth == 1) for pred, truth in every_tenth(sequence)]
+    assert 2 * dilated_pixels(monkeypatch, pairs) <= 2 * 480 * 854 * len(pairs)
+
+
+def every_tenth(sequence: str) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    for path in sorted((REFERENCE / "gt" / sequence).iterdir())[::10]:
+        yield np.asarray(Image.open(REFERENCE / "osvos" / sequence / path.name)), np.asarray(Image.open(path))
 
 
 # --- the definitions, on made masks (same numbers as the official evaluator gives)
@@ -286,3 +323,94 @@ def test_other_lengths_and_sizes_are_refused() -> None:
             measure(np.zeros((4, 5), np.bool_), np.zeros((5, 4), np.bool_))
     with pytest.raises(ValueError, match="resize the prediction"):
         score_sequence(labels(1, 1, 1)[:, :20], labels(1, 1, 1))
+
+
+# --- frame by frame
+
+
+def scored(pred: NDArray[np.int32], truth: NDArray[np.int32], prompted: tuple[int, ...] = ()) -> SequenceScorer:
+    scorer = SequenceScorer()
+    for t, (pred_labels, truth_labels) in enumerate(zip(pred, truth, strict=True)):
+        scorer.add(pred_labels, truth_labels, prompted=t in prompted)
+    return scorer
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    hnp.arrays(np.int32, st.tuples(st.just(2), st.integers(3, 6), st.just(5), st.just(6)), elements=st.integers(0, 3))
+)
+def test_the_benchmark_frame_by_frame_equals_whole_sequences(maps: NDArray[np.int32]) -> None:
+    pred, truth = maps
+    assert scored(pred, truth).davis2017() == score_sequence(pred, truth, range(1, truth.max() + 1))
+
+
+def test_an_object_is_right_on_frames_where_nobody_shows_it() -> None:
+    """Object 2 comes on the fourth frame; before, a prediction of it is wrong and none is right."""
+    truth = labels(1, 1, 1, 2, 2, 2)
+    one, two = scored(labels(1, 1, 2, 2, 2, 2), truth).davis2017()
+    assert (one.J, two.J, two.num_frames) == (0.75, 0.75, 4)
+
+
+def test_the_benchmark_counts_ids_that_the_truth_never_shows() -> None:
+    scorer = scored(labels(3, 3, 1, 3), labels(3, 3, 3, 3))
+    assert [(score.object_id, score.J) for score in scorer.davis2017()] == [(1, 0.5), (2, 1.0), (3, 0.5)]
+    assert scorer.absent_objects() == [1, 2]
+    assert [score.object_id for score in scorer.all_frames()] == [3]
+
+
+def test_the_benchmark_needs_three_frames() -> None:
+    with pytest.raises(ValueError, match="2 frames have a truth"):
+        scored(labels(1, 1), labels(1, 1)).davis2017()
+
+
+def test_all_frames_count_from_the_first_annotation_on() -> None:
+    truth = labels(1, 1, 2, 2, 2)
+    one, two = scored(labels(1, 0, 2, 0, 2), truth).all_frames()
+    assert (one.num_frames, one.J) == (5, 4 / 5)
+    assert (two.num_frames, two.J) == (3, 2 / 3)
+
+
+def test_all_frames_are_those_without_a_prompt() -> None:
+    (one,) = scored(labels(1, 1, 0, 0), labels(1, 1, 1, 1), prompted=(0, 2)).all_frames()
+    assert (one.num_frames, one.J) == (2, 0.5)
+    assert scored(labels(1, 1), labels(0, 1), prompted=(1,)).all_frames() == []
+
+
+def test_other_sizes_are_refused_frame_by_frame() -> None:
+    with pytest.raises(ValueError, match="resize the prediction"):
+        SequenceScorer().add(labels(1)[0], labels(1)[0, :20])
+
+
+def test_recall_is_the_share_of_frames_above_a_half() -> None:
+    truth = labels(1, 1, 1, 1)
+    pred = truth.copy()
+    pred[1, :, 10:] = 0  # J is exactly 0.5
+    pred[2, :, 9:] = 0
+    (score,) = score_sequence(pred, truth, skip_ends=False)
+    assert (score.num_frames, score.J_recall, score.F_recall) == (4, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("found", "decay"),
+    [
+        ([1, 1, 0, 0], 1.0),  # quarters of one frame and its neighbour
+        ([0, 1, 1, 1], -0.5),
+        ([1], 0.0),
+        ([1] * 300 + [0] * 100, 1 - 1 / 101),  # quarters of 101 frames, two of which they share
+        ([0] * 100 + [1] * 300, 1 / 101 - 1),
+    ],
+)
+def test_decay_is_what_is_lost_from_the_first_to_the_last_quarter(found: list[int], decay: float) -> None:
+    truth = np.ones((len(found), 4, 4), np.int32)
+    pred = truth * np.array(found, np.int32)[:, None, None]
+    (score,) = score_sequence(pred, truth, skip_ends=False)
+    assert score.J_decay == pytest.approx(decay)
+
+
+def test_means_are_over_objects() -> None:
+    (long,) = score_sequence(labels(1, 1, 1, 1), labels(1, 1, 1, 1))
+    (short,) = score_sequence(labels(1, 0, 1), labels(1, 1, 1))
+    mean = mean_scores([long, short])
+    assert (mean.J, mean.F, mean.J_and_F, mean.J_recall, mean.num_frames) == (0.5, 0.5, 0.5, 0.5, 3)
+    with pytest.raises(ValueError, match="no object"):
+        mean_scores([])

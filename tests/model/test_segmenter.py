@@ -335,6 +335,16 @@ def test_a_first_prompt_without_any_pixel_is_followed_by_frames_without_objects(
     assert results[3].objects[0].uncertainty is not None
 
 
+def test_nothing_is_asked_while_the_bank_holds_no_object() -> None:
+    """The background alone cannot be told from anything."""
+    nowhere = np.zeros((HEIGHT, WIDTH), np.int32)
+    used = ScriptedNetwork()
+    frames, labels = clip(4)
+    results = follow(segmenter(used), frames, {0: prompt(nowhere, 9), 2: prompt(relabelled(labels, (9, 9))[2])})
+    assert [result.statistics is None for result in results] == [True, True, True, False]
+    assert len(used.answers) == 1
+
+
 def test_an_object_may_cover_the_whole_frame() -> None:
     everywhere = np.full((HEIGHT, WIDTH), 4, np.int32)
     results = follow(segmenter(), blank(3), {0: prompt(everywhere)})
@@ -393,6 +403,15 @@ def test_a_frame_of_another_kind_is_refused(frame: Tensor) -> None:
 def test_a_prompt_of_another_size_is_refused(wrong: Prompt) -> None:
     with pytest.raises(ValueError, match=r"64, 96"):
         segmenter().step(blank(1)[0], wrong)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int64, np.float32, np.bool_])
+def test_prompt_labels_of_another_type_are_refused(kind: Any) -> None:
+    runner = segmenter()
+    given: Any = box(0, 9, 0, 9).astype(kind)
+    with pytest.raises(ValueError, match=rf"int32, not {np.dtype(kind)}"):
+        runner.step(blank(1)[0], Prompt(labels=given, object_ids=(1,)))
+    assert runner.step(blank(1)[0], prompt(box(0, 9, 0, 9))).prompted
 
 
 @pytest.mark.parametrize("ids", [(), (0, 1), (1, 255)])
@@ -485,6 +504,82 @@ def test_prompts_are_resized_to_the_nearest_pixel() -> None:
     wanted = torch.from_numpy(named[1::2, 1::2].copy())  # centres fall between pixels: the later one
     expected = one_hot(torch.where(wanted == 255, 0, wanted), (0, 7, 300))
     assert torch.equal(used.masks[0], expected)
+
+
+LARGE = (128, 192)
+"""Four times as many pixels as the network sees in the tests of tiny objects."""
+
+
+def tiny(*places: tuple[int, int], first_id: int = 1) -> Labels:
+    """One pixel an object."""
+    given = np.zeros(LARGE, np.int32)
+    for number, (y, x) in enumerate(places, first_id):
+        given[y, x] = number
+    return given
+
+
+@pytest.mark.parametrize("y", [50, 51])
+@pytest.mark.parametrize("x", [60, 61])
+def test_an_object_of_one_pixel_is_kept_where_it_is(y: int, x: int) -> None:
+    """Three of these four pixels are lost by the nearest pixel."""
+    used = ScriptedNetwork()
+    given = tiny((y, x))
+    results = follow(segmenter(used, SegmenterConfig(max_side=96)), blank(2, LARGE), {0: prompt(given)})
+    np.testing.assert_array_equal(results[0].labels, given)
+    assert used.masks[0].shape == (2, 64, 96)
+    assert used.masks[0][1].nonzero().tolist() == [[25, 30]]
+    assert results[1].objects[0].uncertainty is not None
+    assert results[1].probabilities is not None
+    assert len(results[1].probabilities) == 2
+
+
+def test_a_tiny_object_keeps_the_pixel_at_its_middle() -> None:
+    given = np.zeros(LARGE, np.int32)
+    given[20, 10:101] = 7  # an even row, between the sampled ones
+    used = ScriptedNetwork()
+    follow(segmenter(used, SegmenterConfig(max_side=96)), blank(1, LARGE), {0: prompt(given)})
+    assert used.masks[0][1].nonzero().tolist() == [[10, 27]]
+
+
+def test_tiny_and_large_objects_of_one_prompt_all_have_rows() -> None:
+    given = tiny((2, 2), (126, 190), first_id=3)
+    given[40:80, 50:90] = 2**24 + 1
+    runner = segmenter(config=SegmenterConfig(max_side=96))
+    results = follow(runner, blank(3, LARGE), {0: prompt(given)})
+    assert sorted(rows_of(runner)) == [0, 3, 4, 2**24 + 1]
+    for result in results[1:]:
+        assert object_ids(result) == [3, 4, 2**24 + 1]
+        assert all(thing.uncertainty is not None for thing in result.objects)
+
+
+def test_a_tiny_object_that_the_network_finds_has_a_score() -> None:
+    said = logits_for(box(25, 26, 30, 31), (1,))
+    used = ScriptedNetwork([said])
+    results = follow(segmenter(used, SegmenterConfig(max_side=96)), blank(2, LARGE), {0: prompt(tiny((50, 60)))})
+    assert results[1].objects[0].score == pytest.approx(1 / (1 + math.exp(-6)), rel=1e-4)
+
+
+def test_a_tiny_object_that_the_prompt_does_not_speak_for_is_left_out() -> None:
+    given = tiny((50, 60), (2, 2))
+    used = ScriptedNetwork()
+    results = follow(segmenter(used, SegmenterConfig(max_side=96)), blank(2, LARGE), {0: prompt(given, 2)})
+    assert [object_ids(result) for result in results] == [[2], [2]]
+    assert used.masks[0][1].nonzero().tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("max_side", [0, 96])
+def test_ids_that_no_float_holds_are_kept_apart(max_side: int) -> None:
+    """2^24 + 1 and 2^24 are one number in float32."""
+    ids = (2**24, 2**24 + 1, 2**31 - 2, 2**31 - 1)
+    given = np.zeros(LARGE, np.int32)
+    for number, object_id in enumerate(ids):
+        given[20:100, 40 * number + 10 : 40 * number + 40] = object_id
+    used = ScriptedNetwork()
+    results = follow(segmenter(used, SegmenterConfig(max_side=max_side)), blank(2, LARGE), {0: prompt(given)})
+    np.testing.assert_array_equal(results[0].labels, given)
+    assert object_ids(results[1]) == list(ids)
+    shares = used.masks[0].mean(dim=(1, 2)).tolist()
+    assert shares[1:] == pytest.approx([80 * 30 / given.size] * 4)
 
 
 def test_frames_are_resized_with_antialiasing() -> None:
@@ -849,3 +944,11 @@ def test_two_segmenters_of_one_network_do_not_disturb_each_other() -> None:
         mixed = first.step(frames[number], given, keep_probabilities=True)
         second.step(others[number], other)
         assert_same(mixed, alone[number])
+
+
+def test_two_tiny_objects_in_one_network_pixel_both_have_rows() -> None:
+    given = tiny((51, 61), (50, 60))  # both fall into the pixel (25, 30)
+    used = ScriptedNetwork()
+    follow(segmenter(used, SegmenterConfig(max_side=96)), blank(1, LARGE), {0: prompt(given)})
+    pixels = [used.masks[0][k].nonzero().tolist() for k in (1, 2)]
+    assert [len(found) for found in pixels] == [1, 1] and pixels[0] != pixels[1]

@@ -32,7 +32,17 @@ def probabilities(seed: int, channels: int, *, sharpness: float = 3.0, size: tup
 def test_ambiguity_lies_between_zero_and_one(seed: int, channels: int, sharpness: float) -> None:
     u = ambiguity(probabilities(seed, channels, sharpness=sharpness), dim=0)
     assert u.shape == (1, 6, 7)
-    assert bool(((u >= 0) & (u <= 1 + 1e-6)).all())
+    assert bool(((u >= 0) & (u <= 1)).all())
+
+
+@pytest.mark.parametrize("channels", [2, 64, 250])
+def test_ambiguity_is_never_above_one_however_small_the_shares(channels: int) -> None:
+    """A guard against division by zero makes the quotient of equal shares less than one."""
+    p = torch.full((channels, 3, 4), 1 / channels)
+    u = ambiguity(p, dim=0)
+    assert float(u.max()) == 1
+    assert frame_statistics(p, u[0]).uncertainty_max == 1
+    assert float(object_uncertainty(u[0], torch.ones(3, 4, dtype=torch.bool))) <= 1
 
 
 def test_ambiguity_is_one_at_a_tie_and_zero_where_one_channel_wins() -> None:

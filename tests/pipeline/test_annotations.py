@@ -1,6 +1,8 @@
 import io
 import struct
+import tracemalloc
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -247,3 +249,56 @@ def test_a_folder_as_mask_names_row_and_video(tmp_path: Path) -> None:
     (tmp_path / "0.png").mkdir()
     with pytest.raises(InvalidPrompt, match=r"row 12: video 'clip': .*is a folder"):
         load_prompts(wanted, 3, 4)
+
+
+def test_prompts_of_a_long_video_stay_compressed(tmp_path: Path) -> None:
+    """Sixty label maps of 1080 x 1920 would be 498 MB."""
+    labels = np.zeros((1080, 1920), np.uint8)
+    labels[200:900, 300:1500] = 4
+    (tmp_path / "m.png").write_bytes(grey(labels))
+    source = PromptSource(frame_index=0, mask_uri=f"file://{tmp_path}/m.png")
+    sources = tuple(replace(source, frame_index=10 * number) for number in range(60))
+    long = VideoTask(video_id="clip", video_uri="file:///clip.mp4", prompts=sources)
+    tracemalloc.start()
+    try:
+        prompts = load_prompts(long, 1080, 1920)
+        held, _ = tracemalloc.get_traced_memory()
+        np.testing.assert_array_equal(prompts[590].labels, labels)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(prompts) == 60
+    assert held < 20e6 and after < 20e6
+
+
+def test_prompts_are_a_mapping_by_frame(tmp_path: Path) -> None:
+    prompts = load_prompts(task(tmp_path, (2, IDS, (1, 7)), (5, IDS, (3,)), (9, IDS, (1,))), 3, 4)
+    assert list(prompts) == [2, 5, 9] and len(prompts) == 3
+    assert (5 in prompts, 4 in prompts) == (True, False)
+    assert prompts.get(4) is None
+    with pytest.raises(KeyError):
+        prompts[4]
+    assert [prompt.object_ids for prompt in prompts.values()] == [(1, 7), (3,), (1,)]
+    assert prompts.object_ids == (1, 3, 7)
+    first, again = prompts[2], prompts[2]
+    first.labels[:] = 0
+    np.testing.assert_array_equal(again.labels, np.where(IDS == 3, 0, IDS))
+    np.testing.assert_array_equal(prompts[2].labels, again.labels)
+
+
+def test_objects_that_are_named_but_not_there_are_among_the_ids(tmp_path: Path) -> None:
+    prompts = load_prompts(task(tmp_path, (0, IDS, (1, 8)), (0, IDS, (3,))), 3, 4)
+    assert prompts.object_ids == (1, 3, 8)
+    assert prompts[0].object_ids == (1, 3, 8)
+
+
+def test_every_prompt_is_checked_when_they_are_loaded(tmp_path: Path) -> None:
+    wanted = task(tmp_path, (0, IDS, None), (4, np.ones((3, 5), int), None))
+    with pytest.raises(InvalidPrompt, match=r"1\.png: is 5 x 3"):
+        load_prompts(wanted, 3, 4)
+
+
+def test_prompts_need_no_store_once_they_are_loaded(tmp_path: Path) -> None:
+    prompts = load_prompts(task(tmp_path, (0, IDS, None)), 3, 4)
+    (tmp_path / "0.png").unlink()
+    np.testing.assert_array_equal(prompts[0].labels, IDS)

@@ -29,6 +29,9 @@ def make_config(segmenter: SegmenterConfig | None = None, **changes: Any) -> Wor
         (SegmenterConfig(max_side=-1), {}),
         (SegmenterConfig(max_side=15), {}),
         (SegmenterConfig(memory_every=0), {}),
+        (SegmenterConfig(object_chunk=0), {}),
+        (SegmenterConfig(object_chunk=-1), {}),
+        (SegmenterConfig(workspace=0), {}),
         (SegmenterConfig(bank=BankConfig(budget=0)), {}),
         (SegmenterConfig(bank=BankConfig(merge_threshold=1.01)), {}),
         (SegmenterConfig(bank=BankConfig(merge_threshold=float("nan"))), {}),
@@ -36,11 +39,17 @@ def make_config(segmenter: SegmenterConfig | None = None, **changes: Any) -> Wor
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_name(segmenter: SegmenterConfig, changes: dict[str, Any]) -> None:
-    names = ("torch_threads", "queue_frames", "max_side", "memory_every", "budget", "merge_threshold", "update_rate")
-    with pytest.raises(InvalidInput, match=rf"^({'|'.join(names)}) must be") as error:
+    with pytest.raises(InvalidInput, match=r"^\w+ must be .*, not ") as error:
         make_config(segmenter, **changes)
     given = (*changes, *_changed(SegmenterConfig(), segmenter), *_changed(BankConfig(), segmenter.bank))
     assert str(error.value).split()[0] in given
+
+
+@pytest.mark.parametrize("gpus", [-1.0, -0.25])
+def test_negative_gpus_are_refused(gpus: float) -> None:
+    with pytest.raises(InvalidInput, match=rf"^GPUs per worker must not be negative, not {gpus:g}$"):
+        make_config(reserved_gpus=gpus)
+    assert make_config(reserved_gpus=0.5).reserved_gpus == 0.5
 
 
 def _changed(default: object, value: object) -> list[str]:
@@ -52,6 +61,7 @@ def _changed(default: object, value: object) -> list[str]:
     [
         SegmenterConfig(max_side=0),
         SegmenterConfig(max_side=16),
+        SegmenterConfig(object_chunk=1, workspace=1),
         SegmenterConfig(bank=BankConfig(merge_threshold=-1, update_rate=1, budget=1)),
         SegmenterConfig(bank=BankConfig.published()),
     ],

@@ -2,21 +2,25 @@
 
 import logging
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import ray
 import torch
+from ray.exceptions import ActorDiedError
 
 from pipeline import tables
 from pipeline.config import WorkerConfig
-from pipeline.errors import InvalidInput, WorkerLost
-from pipeline.ray_pool import RayPool, cluster_gpus
-from pipeline.run import LocalPool, Pool, Progress, run
+from pipeline.errors import InvalidInput, PipelineError, StoreUnavailable, WorkerLost
+from pipeline.ray_pool import RayPool, _Actor, cluster_gpus
+from pipeline.run import Event, Failure, LocalPool, Pool, Progress, run
+from pipeline.scheduler import Job
+from pipeline.worker import WorkerCounts
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
 from tests.pipeline.pool_contract import PoolContract
@@ -134,6 +138,189 @@ class TestLosses:
         pool = RayPool(replace(config, output=Deadly()), workers=1, gpus_per_worker=0)  # type: ignore[arg-type]
         with pytest.raises(WorkerLost, match="2 workers in a row could not start"):
             run(corpus.tasks, config, pool)
+
+
+class FlakyActor(_Actor):
+    """Its worker cannot start before somebody tried it: the store does not answer the first time."""
+
+    def setup(self) -> PipelineError | None:
+        tried = Path(self._worker.config.output.removeprefix("file://")).with_name("tried")
+        if not tried.exists():
+            tried.touch()
+            return StoreUnavailable("the weights did not come")
+        return super().setup()
+
+
+class BrokenActor(_Actor):
+    """Its worker cannot start, for a reason that nobody expected."""
+
+    def setup(self) -> PipelineError | None:
+        self._worker.setup = explode  # type: ignore[method-assign]
+        return super().setup()
+
+
+def explode() -> None:
+    raise ZeroDivisionError("in the driver of the GPU")
+
+
+class TestStarts:
+    def test_a_start_that_the_store_failed_is_tried_by_a_fresh_actor(
+        self, corpus: Corpus, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pipeline.ray_pool._Actor", FlakyActor)
+        tasks = [task for task in corpus.tasks if task.video_id == "span"]
+        pool, names = RayPool(config, workers=1, gpus_per_worker=0), set[str]()
+        summary = run(tasks, config, pool, on_progress=lambda _: names.update(m.name for m in pool._members))
+        assert (summary.complete, summary.failed) == (1, {})
+        assert names == {"actor-1", "actor-2"}
+        assert Path(config.output).with_name("tried").exists()
+
+    def test_what_nobody_expected_is_tried_again_and_then_told(
+        self, corpus: Corpus, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pipeline.ray_pool._MAX_LOST_IN_SETUP", 2)
+        monkeypatch.setattr("pipeline.ray_pool._Actor", BrokenActor)
+        said = r"2 workers in a row could not start: actor-2 on .* cannot start: ZeroDivisionError: in the driver"
+        with pytest.raises(WorkerLost, match=said):
+            run(corpus.tasks, config, RayPool(config, workers=1, gpus_per_worker=0))
+
+
+LOST = ActorDiedError()
+JOB_DONE = Failure(cause="Test", message="the end of a job")
+
+
+class Member:
+    """Stands for an actor: each of its calls ends at once, as the script of all members says."""
+
+    script: ClassVar[list[Exception | WorkerCounts]] = []
+    """Of each set-up and then each job in turn: what it raises, or how far the actor is."""
+
+    def __init__(self, _config: WorkerConfig, name: str) -> None:
+        self.name = name
+        self.job: Job | None = None
+        self.pending: Any = ray.put(None)
+        self.counts = WorkerCounts()
+
+    @property
+    def idle(self) -> bool:
+        return self.pending is None
+
+    def submit(self, job: Job, attempt: str) -> None:
+        self.job, self.pending = job, ray.put(None)
+
+    def collect(self) -> Event | None:
+        result = self.script.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        job, self.job, self.pending, self.counts = self.job, None, None, result
+        return None if job is None else Event(job=job, result=JOB_DONE)
+
+    def poll_progress(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def kill(self) -> None:
+        pass
+
+
+class TestLossesInTurn:
+    """With stand-ins for the actors: what the driver makes of a long run of losses."""
+
+    @pytest.fixture
+    def script(self, monkeypatch: pytest.MonkeyPatch) -> list[Exception | WorkerCounts]:
+        monkeypatch.setattr("pipeline.ray_pool._Member", Member)
+        monkeypatch.setattr(Member, "script", [])
+        return Member.script
+
+    @pytest.fixture
+    def job(self, corpus: Corpus) -> Job:
+        return Job(task=corpus.tasks[0], identity="i", number=1)
+
+    def pool(self, config: WorkerConfig) -> RayPool:
+        return RayPool(config, workers=1, gpus_per_worker=0)
+
+    def attempt(self, pool: RayPool, job: Job) -> Failure:
+        """Wait for a worker, give it the job, wait for its end."""
+        while not pool.idle():
+            assert pool.wait(0.1) == []
+        pool.submit(job, "a")
+        (event,) = pool.wait(0.1)
+        assert isinstance(event.result, Failure) and event.job is job
+        return event.result
+
+    def test_losses_in_set_up_between_successes_do_not_end_a_run(
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job
+    ) -> None:
+        lost_in_setup: list[Exception] = [LOST, StoreUnavailable("no answer")]
+        for _ in range(3):
+            script += [*lost_in_setup, WorkerCounts(), WorkerCounts(), LOST]
+        with self.pool(config) as pool:
+            for _ in range(3):
+                assert self.attempt(pool, job) == JOB_DONE
+                assert self.attempt(pool, job).cause == "WorkerLost"
+        assert script == []
+
+    @pytest.mark.parametrize(
+        "error", [LOST, StoreUnavailable("no answer"), WorkerLost("a bug")], ids=["dead", "store", "bug"]
+    )
+    def test_three_in_a_row_do(
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job, error: Exception
+    ) -> None:
+        script += [LOST, WorkerCounts(), LOST, error, error, error]
+        with self.pool(config) as pool:
+            assert self.attempt(pool, job).cause == "WorkerLost"
+            with pytest.raises(
+                WorkerLost, match=f"3 workers in a row could not start: {re.escape(str(error))}"
+            ) as raised:
+                while True:
+                    pool.wait(0.1)
+        assert raised.value.__cause__ is error
+        assert script == []
+
+    def test_a_place_where_no_actor_starts_does_not_end_a_run_that_goes_on(
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class OnlyTheFirst(Member):
+            def collect(self) -> Event | None:
+                self.script.append(WorkerCounts() if self.name == "actor-1" else LOST)
+                return super().collect()
+
+        monkeypatch.setattr("pipeline.ray_pool._Member", OnlyTheFirst)
+        with RayPool(config, workers=2, gpus_per_worker=0) as pool:
+            for _ in range(5):
+                assert self.attempt(pool, job) == JOB_DONE
+            assert int(pool._members[1].name.removeprefix("actor-")) > 5
+        assert script == []
+
+    def test_wrong_input_ends_a_run_at_once(self, config: WorkerConfig, script: list[Exception | WorkerCounts]) -> None:
+        script += [InvalidInput("no GPU")]
+        with self.pool(config) as pool, pytest.raises(InvalidInput, match="no GPU"):
+            pool.wait(0.1)
+
+    def test_what_a_lost_actor_did_stays_counted_and_its_video_is_begun_again(
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job
+    ) -> None:
+        """It had ended one video of 5 frames and was in the second, of 12, when it was lost."""
+        script += [WorkerCounts(), WorkerCounts(frames_done=5, frames_begun=5, videos_begun=1), LOST, WorkerCounts()]
+        with self.pool(config) as pool:
+            self.attempt(pool, job)
+            pool._members[0].counts = WorkerCounts(frames_done=8, frames_begun=17, videos_begun=2)
+            assert pool.counts() == WorkerCounts(frames_done=8, frames_begun=17, videos_begun=2)
+            assert self.attempt(pool, job).cause == "WorkerLost"
+            assert pool.counts() == WorkerCounts(frames_done=8, frames_begun=8, videos_begun=1)
+            pool.wait(0.1)
+            pool._members[0].counts = WorkerCounts(frames_done=2, frames_begun=12, videos_begun=1)
+            assert pool.counts() == WorkerCounts(frames_done=10, frames_begun=20, videos_begun=2)
+
+    def test_an_actor_that_is_lost_before_its_first_video_counts_for_nothing(
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job
+    ) -> None:
+        script += [LOST, WorkerCounts(), LOST]
+        with self.pool(config) as pool:
+            self.attempt(pool, job)
+            assert pool.counts() == WorkerCounts()
 
 
 class Deadly:

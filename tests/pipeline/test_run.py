@@ -1,15 +1,23 @@
 """Runs with the local pool: the contract on two stores, retries, interruption, what is recorded."""
 
 import json
+import os
+import platform
+import shutil
+import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from model.checkpoint import fingerprint, to_bytes
 from pipeline import run as run_module
 from pipeline import tables
 from pipeline.config import WorkerConfig
@@ -18,8 +26,10 @@ from pipeline.manifest import VideoTask
 from pipeline.run import Event, Failure, LocalPool, Pool, Progress, run
 from pipeline.scheduler import Job, Scheduler
 from pipeline.storage import Store
+from pipeline.weights import load_network
 from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
-from tests.pipeline.corpus import Corpus, config_for, copy_corpus, digests, write_corpus
+from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, copy_corpus, digests, write_corpus
+from tests.pipeline.media import moving_square, write_video
 from tests.pipeline.pool_contract import NoPool, PoolContract
 
 Process = Callable[[VideoWorker, VideoTask, str], VideoOutcome]
@@ -198,6 +208,31 @@ class TestInterruption:
         run(corpus.tasks, untouched, LocalPool(untouched))
         assert digests(config.output) == digests(untouched.output)
 
+    def test_it_leaves_no_thread_and_no_temporary_folder(
+        self, config: WorkerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        corpus = write_corpus(tmp_path / "corpus")
+        write_video(tmp_path / "corpus" / "two.mp4", moving_square(500, HEIGHT, WIDTH))
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+        threads, begun = set(threading.enumerate()), list[int]()
+
+        def interrupt(progress: Progress) -> None:
+            if progress.frames_done:
+                begun.append(len(list(scratch.glob("vos-batch-*"))))
+                raise KeyboardInterrupt
+
+        (task,) = (task for task in corpus.tasks if task.video_id == "two/objects")
+        pool = LocalPool(config)
+        with pytest.raises(KeyboardInterrupt):
+            run([task], config, pool, on_progress=interrupt)
+        assert begun == [1]
+        assert set(threading.enumerate()) <= threads
+        assert list(scratch.iterdir()) == []
+        assert pool.counts().frames_done < 500
+        assert digests(config.output) == {}
+
     def test_the_output_is_right_when_another_run_was_faster(
         self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -217,7 +252,57 @@ class TestInterruption:
         assert tables.open(config.output, "masks").count_rows() == 7
 
 
+class ScriptedPool:
+    """One worker that says how far it is, and whose attempts end as the script says."""
+
+    def __init__(self, *script: tuple[WorkerCounts, Failure | VideoOutcome]) -> None:
+        self._script = list(script)
+        self._running: Job | None = None
+        self._counts = WorkerCounts()
+
+    def __enter__(self) -> "ScriptedPool":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def idle(self) -> int:
+        return 0 if self._running else 1
+
+    def submit(self, job: Job, attempt: str) -> None:
+        self._running = job
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        if self._running is None:
+            time.sleep(timeout_s)
+            return []
+        job, self._running = self._running, None
+        self._counts, result = self._script.pop(0)
+        return [Event(job=job, result=result)]
+
+    def counts(self) -> WorkerCounts:
+        return self._counts
+
+
 class TestProgress:
+    @pytest.mark.usefixtures("no_pauses")
+    def test_a_video_that_waits_for_its_next_attempt_is_still_to_do(self, corpus: Corpus, config: WorkerConfig) -> None:
+        """The span of 4 frames is lost after the first one, then after none; the last attempt does all."""
+        lost = Failure(cause="Test", message="no", retryable=True)
+        pool = ScriptedPool(
+            (WorkerCounts(frames_done=1, frames_begun=1, videos_begun=1), lost),
+            (WorkerCounts(frames_done=1, frames_begun=1, videos_begun=1), lost),
+            (WorkerCounts(frames_done=5, frames_begun=5, videos_begun=2), replace(lost, retryable=False)),
+        )
+        seen: list[Progress] = []
+        span = [task for task in corpus.tasks if task.video_id == "span"]
+        run(span, config, pool, on_progress=seen.append)
+        told = list(dict.fromkeys((progress.frames_done, progress.frames_total) for progress in seen))
+        # While the pool has the video and says nothing of it, nothing is known of it.
+        assert [pair for pair in told if pair[1] is not None] == [(0, 4), (1, 5), (5, 5)]
+        assert {progress.videos_total for progress in seen} == {1}
+        assert seen[-1].videos_failed == 1
+
     def test_it_ends_with_all_videos_and_frames(self, corpus: Corpus, config: WorkerConfig) -> None:
         seen: list[Progress] = []
         run(corpus.tasks + corpus.broken_tasks, config, LocalPool(config), on_progress=seen.append)
@@ -254,6 +339,94 @@ class TestRecords:
         run(tasks, config, NoPool(config))
         assert {folder: store.list(folder) for folder in before} == before
         assert before["failures"] == []
+
+
+class TestFailureRows:
+    """Which frame, which worker, which machine."""
+
+    @pytest.fixture
+    def broken_weights(self, tmp_path: Path) -> WorkerConfig:
+        """Weights that give scores which are no numbers."""
+        network = load_network("untrained")
+        with torch.no_grad():
+            network.decoder.pred.bias.fill_(torch.nan)  # type: ignore[union-attr]
+        path = tmp_path / "nan.safetensors"
+        path.write_bytes(to_bytes(network))
+        return config_for(tmp_path / "out", checkpoint=str(path), checkpoint_fingerprint=fingerprint(network))
+
+    def test_the_frame_at_which_the_network_gave_up(self, tasks: list[VideoTask], broken_weights: WorkerConfig) -> None:
+        summary = run(tasks, broken_weights, LocalPool(broken_weights))
+        rows = {row["video_id"]: row for row in failures(broken_weights)}
+        # The frame after the first prompt is the first prediction.
+        assert {video_id: row["frame_index"] for video_id, row in rows.items()} == {"folder": 3, "span": 4}
+        assert {row["cause"] for row in rows.values()} == {"SegmentationFailed"}
+        assert summary.failed["span"].frame_index == 4
+        assert "'span', frame 4: " in rows["span"]["message"] and "not finite" in rows["span"]["message"]
+
+    def test_the_machine_is_the_workers_and_none_when_planning(self, corpus: Corpus, config: WorkerConfig) -> None:
+        run(corpus.broken_tasks, config, LocalPool(config))
+        rows = {row["video_id"]: row for row in failures(config)}
+        assert [(rows[v]["worker"], rows[v]["host"], rows[v]["attempt"]) for v in ("missing", "garbage", "beyond")] == [
+            (None, None, 0),
+            ("local", platform.node(), 1),
+            ("local", platform.node(), 1),
+        ]
+        assert {row["frame_index"] for row in rows.values()} == {None}
+
+    @pytest.mark.parametrize(
+        ("error", "message"),
+        [
+            (ValueError("bad shape"), "bad shape"),
+            (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+            (AssertionError(), "AssertionError()"),
+            (ValueError("picture \udcff.png"), r"picture \udcff.png"),
+        ],
+        ids=["text", "errno", "without a word", "not UTF-8"],
+    )
+    def test_what_nobody_expected_is_told_in_full(
+        self,
+        tasks: list[VideoTask],
+        config: WorkerConfig,
+        monkeypatch: pytest.MonkeyPatch,
+        error: Exception,
+        message: str,
+    ) -> None:
+        monkeypatch.setattr(VideoWorker, "process", failing("span", error, 1))
+        summary = run(tasks, config, LocalPool(config))
+        assert summary.complete == 1
+        (failure,) = failures(config)
+        assert (failure["cause"], failure["message"], failure["retryable"]) == (type(error).__name__, message, False)
+
+
+class TestNamesThatAreNotUtf8:
+    """A file system keeps any bytes as a name."""
+
+    @pytest.fixture
+    def odd(self, tmp_path: Path) -> Corpus:
+        """A corpus whose folder has one more picture under such a name."""
+        corpus = write_corpus(tmp_path / "corpus")
+        pictures = os.fsencode(tmp_path / "corpus" / "pictures")
+        try:
+            shutil.copyfile(os.path.join(pictures, b"00004.png"), os.path.join(pictures, b"9\xff.png"))
+        except OSError:
+            pytest.skip("this file system refuses such names")
+        return corpus
+
+    def test_they_do_not_end_the_planning(self, odd: Corpus, config: WorkerConfig) -> None:
+        summary = run(odd.tasks, config, LocalPool(config))
+        assert summary.complete + len(summary.failed) == 4
+        assert summary.failed.keys() <= {"folder"}
+        assert {video_id for video_id, _ in digests(config.output)} >= {"walk", "two/objects", "span"}
+
+    def test_a_message_with_such_a_name_is_written(self, odd: Corpus, config: WorkerConfig) -> None:
+        folder = os.fsencode(odd.url.removeprefix("file://") + "/pictures")
+        with open(os.path.join(folder, b"9\xff.png"), "wb") as file:
+            file.write(b"garbage")
+        summary = run([task for task in odd.tasks if task.video_id == "folder"], config, LocalPool(config))
+        (failure,) = failures(config)
+        assert failure["cause"] == "UnreadableVideo"
+        assert r"pictures/9\udcff.png is not a whole picture" in failure["message"]
+        assert summary.failed["folder"].message == failure["message"]
 
 
 class TestRefusals:

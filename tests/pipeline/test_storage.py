@@ -264,6 +264,42 @@ class TestLocalFiles:
         assert Store(str(tmp_path)).list() == []
 
 
+class TestNamesThatAreNotUtf8:
+    """A file system keeps any bytes as a name."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "frames").mkdir()
+        self.write(tmp_path, b"\xff1.png")
+        return tmp_path
+
+    def write(self, folder: Path, name: bytes) -> None:
+        path = os.path.join(os.fsencode(folder / "frames"), name)
+        try:
+            with open(path, "wb") as file:
+                file.write(b"1")
+        except OSError:
+            pytest.skip("this file system refuses such names")
+        os.utime(path, ns=(5, 5))
+
+    def test_their_folder_has_a_fingerprint(self, folder: Path) -> None:
+        url = str(folder / "frames")
+        before = Fingerprints().of(url)
+        assert Fingerprints().of(url) == before
+        assert Fingerprints().size_of(url) == 1
+
+    def test_it_changes_with_the_bytes_of_a_name(self, folder: Path) -> None:
+        before = Fingerprints().of(str(folder / "frames"))
+        frames = os.fsencode(folder / "frames")
+        os.rename(os.path.join(frames, b"\xff1.png"), os.path.join(frames, b"\xfe1.png"))
+        assert Fingerprints().of(str(folder / "frames")) != before
+
+    def test_they_can_be_read(self, folder: Path) -> None:
+        (entry,) = Store(str(folder / "frames")).list()
+        assert os.fsencode(entry.name) == b"\xff1.png"
+        assert Store(str(folder / "frames")).get(entry.name) == b"1"
+
+
 class TestRemoteStore:
     def test_create_that_meets_its_own_success_has_won(self, fake_s3: type[FakeS3]) -> None:
         store = Store("fakes3://bucket/out")

@@ -503,3 +503,11 @@ def _failing_after(num_bytes: int) -> Callable[[StoreFile, int], bytes]:
             return self._file.read(size)
 
     return read
+
+
+def test_a_frame_name_that_is_not_text_is_named(tmp_path: Path) -> None:
+    write_frames(tmp_path / "clip", moving_square(2, 32, 48))
+    first = min((tmp_path / "clip").iterdir())
+    first.rename(first.with_name("\udcff0.jpg"))
+    with pytest.raises(UnreadableVideo, match="not UTF-8"):
+        open_video(str(tmp_path / "clip"))

@@ -19,6 +19,7 @@ from model.result import FrameResult
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from pipeline.config import WorkerConfig
 from pipeline.errors import (
+    Interrupted,
     InvalidCheckpoint,
     InvalidInput,
     InvalidPrompt,
@@ -222,6 +223,7 @@ class TestFailures:
         with pytest.raises(expected, match=f"'my video', frame 6: .*{raised}") as error:
             worker.process(make_task(video, tmp_path, prompts=(2,), start_frame=2), "a")
         assert type(error.value) is expected and error.value.retryable == retryable
+        assert getattr(error.value, "frame_index", None) == 6
         assert Store(output).list("masks") == Store(output).list("frames") == []
 
     def test_a_worker_goes_on_after_an_error(
@@ -245,8 +247,51 @@ class TestFailures:
         assert worker.counts.frames_done == 0
 
     def test_an_unreadable_video_is_named(self, worker: VideoWorker, tmp_path: Path) -> None:
-        with pytest.raises(UnreadableVideo, match=r"gone\.mp4 does not exist"):
+        with pytest.raises(UnreadableVideo, match=r"^video 'my video' \(row 7\): .*gone\.mp4 does not exist"):
             worker.process(make_task(tmp_path / "gone.mp4", tmp_path), "a")
+
+    def test_garbage_is_named(self, worker: VideoWorker, tmp_path: Path) -> None:
+        (tmp_path / "v.mp4").write_bytes(b"no video at all " * 100)
+        with pytest.raises(UnreadableVideo, match=r"^video 'my video' \(row 7\): .*v\.mp4 is not a video"):
+            worker.process(make_task(tmp_path / "v.mp4", tmp_path), "a")
+
+    def test_a_video_is_named_once(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        with pytest.raises(InvalidPrompt) as error:
+            worker.process(make_task(video, tmp_path, prompts=(0, 12)), "a")
+        assert str(error.value).count("'my video'") == str(error.value).count("row 7") == 1
+
+    def test_a_start_beyond_the_end_is_named(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        task = make_task(video, tmp_path, prompts=(20,), start_frame=15)
+        with pytest.raises(InvalidInput, match=r"'my video' \(row 7\): it has no frame 15 .*correct start_frame"):
+            worker.process(task, "a")
+
+    def test_a_start_beyond_the_end_of_a_folder_is_named(self, worker: VideoWorker, tmp_path: Path) -> None:
+        folder = write_frames(tmp_path / "frames", SQUARES[:4], ".png")
+        task = make_task(folder, tmp_path, prompts=(4,), start_frame=4, end_frame=9)
+        with pytest.raises(InvalidInput, match=r"'my video' \(row 7\): it has no frame 4 "):
+            worker.process(task, "a")
+
+    @pytest.mark.parametrize("at", [0, 3])
+    def test_a_worker_that_is_told_to_stop_ends_at_its_next_frame(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch, at: int
+    ) -> None:
+        step, calls = VideoSegmenter.step, iter(range(1, 10**6))
+
+        def stopping(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+            if next(calls) == at:
+                worker.stop()
+            return step(self, *arguments, **options)
+
+        monkeypatch.setattr(VideoSegmenter, "step", stopping)
+        if not at:
+            worker.stop()
+        with pytest.raises(Interrupted, match=rf"'my video' \(row 7\): stopped before frame {at}$") as error:
+            worker.process(make_task(video, tmp_path), "a")
+        assert error.value.retryable
+        assert worker.counts.frames_done == at
+        assert Store(output).list("masks") == Store(output).list("frames") == []
+        with pytest.raises(Interrupted):  # for good
+            worker.process(make_task(video, tmp_path), "b")
 
     def test_a_picture_that_breaks_off_the_decoding_is_named(self, worker: VideoWorker, tmp_path: Path) -> None:
         folder = write_frames(tmp_path / "frames", SQUARES, ".png")

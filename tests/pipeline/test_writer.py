@@ -4,6 +4,7 @@ import uuid
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -103,7 +104,7 @@ def decode(row: dict[str, object]) -> np.ndarray:
     with warnings.catch_warnings():
         # pycocotools 2.0.11 has no `copy` in __array__, which numpy 2 asks for.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        return coco.decode({"size": [row["height"], row["width"]], "counts": row["rle"]}).astype(bool)
+        return np.asarray(coco.decode({"size": [row["height"], row["width"]], "counts": row["rle"]}), bool)
 
 
 def tight_box(mask: np.ndarray) -> list[int | None]:
@@ -232,6 +233,29 @@ def test_nothing_is_left_behind_when_the_store_fails(
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.parametrize("part", ["write_table", "close"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_nothing_is_left_behind_when_the_disk_is_full(
+    store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch, part: str, finished: bool
+) -> None:
+    whole = getattr(pq.ParquetWriter, part)
+
+    def fail(self: pq.ParquetWriter, *arguments: Any, **options: Any) -> None:
+        whole(self, *arguments, **options)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, part, fail)
+    if finished:
+        with pytest.raises(OSError, match="No space left"):
+            write(store)
+    else:  # what ended it is not hidden by what its end brings up
+        with pytest.raises(RuntimeError, match="killed"), VideoWriter(store, "clip", "1") as writer:
+            writer.add(Info(0), two_squares(0))
+            raise RuntimeError("killed")
+    assert list(scratch.iterdir()) == []
+    assert store.list() == []
+
+
 @given(st.text(min_size=1, max_size=100).filter(lambda text: text.isprintable()))
 @settings(deadline=None, max_examples=50)
 def test_safe_names_fit_every_store_and_reader(video_id: str) -> None:
@@ -246,3 +270,15 @@ def test_safe_names_stay_readable_and_apart() -> None:
     assert safe_name("day 1/cam-2.mp4").startswith("day_1_cam-2.mp4-")
     assert safe_name("a/b") != safe_name("a_b")
     assert safe_name("...") != safe_name("___")
+
+
+def test_nothing_is_left_behind_when_the_first_byte_does_not_fit(
+    store: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "ParquetWriter", fail)
+    with pytest.raises(OSError, match="No space left"):
+        VideoWriter(store, "clip", "1")
+    assert list(scratch.iterdir()) == []

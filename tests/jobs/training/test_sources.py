@@ -1,0 +1,168 @@
+"""Stills and sequences as material for clips."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.training.sources import DavisSequences, Footage, MovedStills, framing, is_held_back, read_stills
+from pipeline.errors import InvalidInput
+from tests.jobs.training.material import labels, still, trainable, two_boxes, write_sequence, write_stills
+
+SIDE = 40
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def check(footage: Footage, frames: int, *, ids: set[int]) -> None:
+    """T frames of the asked side with no other ids."""
+    assert len(footage.frames) == len(footage.labels) == frames
+    assert all(frame.shape == (SIDE, SIDE, 3) and frame.dtype == np.uint8 for frame in footage.frames)
+    assert all(found.shape == (SIDE, SIDE) and found.dtype == np.uint8 for found in footage.labels)
+    assert all(set(np.unique(found)) <= ids for found in footage.labels)
+
+
+# Stills
+
+
+def test_held_back_stills_are_disjoint_from_the_trained_ones(tmp_path: Path) -> None:
+    names = [f"still{number}" for number in range(60)]
+    folder = str(write_stills(tmp_path, names))
+    trained, held_back = ({one.name for one in read_stills(folder, held_back=part)} for part in (False, True))
+    assert not trained & held_back
+    assert trained | held_back == {f"{name}.jpg" for name in names}
+    assert 1 <= len(held_back) <= 15
+    assert held_back == {name for name in trained | held_back if is_held_back(name)}
+
+
+def test_a_still_is_held_back_by_its_name_alone() -> None:
+    assert [is_held_back(f"still{number}.jpg") for number in range(40)].count(True) == sum(
+        is_held_back(f"still{number}.jpg") for number in reversed(range(40))
+    )
+    held = sum(is_held_back(f"{number}.jpg") for number in range(5000))
+    assert 400 < held < 600
+
+
+def test_a_still_is_read_with_its_mask(tmp_path: Path) -> None:
+    (name,) = trainable(1)
+    (found,) = read_stills(str(write_stills(tmp_path, [name])))
+    assert found.name == f"{name}.jpg"
+    np.testing.assert_array_equal(found.labels, two_boxes())
+    assert np.abs(found.picture.astype(int) - still(0).picture).mean() < 6
+    assert found.object_ids() == [1, 2]
+
+
+def test_small_objects_and_void_are_not_learnt_from() -> None:
+    found = labels((0, 30, 0, 40), (40, 44, 0, 10))
+    found[50:, 50:] = 255
+    assert still(1, found).object_ids() == [1]
+
+
+def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=rf"{tmp_path}/images: give a folder with images/ and masks/"):
+        read_stills(str(tmp_path))
+
+
+def test_a_moved_still_shows_its_objects_and_moves() -> None:
+    source = MovedStills([still(1)])
+    shown = 0
+    for seed in range(20):
+        footage = source.draw(rng(seed), 3, SIDE, 1.0)
+        check(footage, 3, ids={0, 1, 2})
+        assert not np.array_equal(footage.frames[0], footage.frames[2])
+        shown += bool(footage.labels[0].any())
+    assert shown >= 19
+
+
+def test_the_same_seed_draws_the_same_footage() -> None:
+    source = MovedStills([still(1), still(2)])
+    first, again, other = (source.draw(rng(seed), 3, SIDE, 1.0) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first.frames, again.frames)
+    np.testing.assert_array_equal(first.labels, again.labels)
+    assert not np.array_equal(first.frames, other.frames)
+
+
+def test_stills_without_a_large_object_are_never_drawn() -> None:
+    empty = still(1, labels((0, 2, 0, 2)))
+    source = MovedStills([empty, still(2), empty])
+    for seed in range(10):
+        assert any(found.any() for found in source.draw(rng(seed), 2, SIDE, 0.1).labels)
+
+
+# Sequences
+
+
+def order(footage: Footage) -> list[int]:
+    """Which frame of `write_sequence` each one is, by its grey."""
+    return [round(float(frame.mean()) / 10) - 1 for frame in footage.frames]
+
+
+@pytest.mark.parametrize("level", ["", "480p"])
+def test_a_sequence_is_drawn_in_either_direction_with_equal_gaps(tmp_path: Path, level: str) -> None:
+    root = write_sequence(tmp_path, "dogs", 12, level=level)
+    source = DavisSequences(str(root), ["dogs"], resolution=level or None)
+    gaps = set()
+    for seed in range(60):
+        footage = source.draw(rng(seed), 3, SIDE, 1.0)
+        check(footage, 3, ids={0, 1, 2})
+        numbers = order(footage)
+        assert all(0 <= number < 12 for number in numbers)
+        gaps.add(numbers[1] - numbers[0])
+        assert numbers[2] - numbers[1] == numbers[1] - numbers[0]
+    assert gaps == {gap for gap in range(-5, 6) if gap}
+
+
+def test_slow_clips_have_small_gaps(tmp_path: Path) -> None:
+    source = DavisSequences(str(write_sequence(tmp_path, "dogs", 20)), ["dogs"])
+    numbers = [order(source.draw(rng(seed), 3, SIDE, 0.2)) for seed in range(40)]
+    assert {abs(first - second) for first, second, _ in numbers} == {1, 2}
+
+
+def test_a_sequence_may_be_as_short_as_the_clip(tmp_path: Path) -> None:
+    source = DavisSequences(str(write_sequence(tmp_path, "dogs", 3)), ["dogs"])
+    drawn = {tuple(order(source.draw(rng(seed), 3, SIDE, 1.0))) for seed in range(10)}
+    assert drawn == {(0, 1, 2), (2, 1, 0)}
+
+
+def test_frames_and_masks_belong_together_through_one_crop(tmp_path: Path) -> None:
+    """Frame n shows its object n rows lower; all frames are seen in one pose."""
+    boxes = [labels((5 + 2 * n, 35 + 2 * n, 20, 60)) for n in range(4)]
+    source = DavisSequences(str(write_sequence(tmp_path, "dogs", 4, found=boxes)), ["dogs"])
+    for seed in range(10):
+        footage = source.draw(rng(seed), 4, SIDE, 0.1)
+        middles = [np.argwhere(found).mean(axis=0) for found in footage.labels]
+        steps = np.diff(middles, axis=0)
+        expected = 1 if order(footage)[0] == 0 else -1
+        assert expected * (steps[:, 0].mean()) > 0
+
+
+def test_all_named_sequences_are_drawn_from_and_no_other(tmp_path: Path) -> None:
+    for number, name in enumerate(("a", "b", "c"), 1):
+        write_sequence(tmp_path, name, 2, found=[np.full((60, 80), number, np.uint8)] * 2)
+    source = DavisSequences(str(tmp_path), ["a", "c"])
+    assert {int(source.draw(rng(seed), 2, SIDE, 1.0).labels[0][0, 0]) for seed in range(20)} == {1, 3}
+
+
+def test_a_sequence_without_masks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"no masks in .*Annotations/480p/cats: check"):
+        DavisSequences(str(tmp_path), ["cats"], resolution="480p")
+
+
+# Crops
+
+
+def test_a_crop_is_anchored_on_an_object() -> None:
+    found = two_boxes()
+    found[:, :8] = 255
+    for seed in range(40):
+        pose = framing(rng(seed), found, SIDE)
+        x, y = (round(value) for value in pose.anchor)
+        assert found[y, x] in (1, 2)
+        assert all(0.25 * SIDE <= value <= 0.75 * SIDE for value in pose.centre)
+        assert 0.55 * 60 <= SIDE / pose.scale <= 60
+
+
+def test_a_crop_of_a_picture_without_objects_is_about_its_middle() -> None:
+    assert framing(rng(), np.zeros((60, 80), np.uint8), SIDE).anchor == (40, 30)
