@@ -6,7 +6,7 @@ from model.network import AFBURR
 from pipeline.errors import InvalidCheckpoint
 from pipeline.storage import read_url
 
-DEFAULT_CHECKPOINT = "untrained"
+DEFAULT_CHECKPOINT = "lite0-open"
 
 
 def load_network(name_or_url: str) -> AFBURR:

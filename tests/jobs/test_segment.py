@@ -122,7 +122,10 @@ class TestBrackets:
 
 class TestWeights:
     def test_untrained_ones_are_called_so(self, corpus: Corpus, output: str) -> None:
-        assert "note: these weights are untrained" in call(corpus.manifest, output, "--only", "span").output
+        assert (
+            "note: these weights are untrained"
+            in call(corpus.manifest, output, "--only", "span", "--checkpoint", "untrained").output
+        )
 
     def test_those_of_a_file_are_not(self, corpus: Corpus, output: str, tmp_path: Path) -> None:
         (tmp_path / "w.safetensors").write_bytes(to_bytes(untrained(seed=3)))
