@@ -418,15 +418,22 @@ class TestNamesThatAreNotUtf8:
         assert summary.failed.keys() <= {"folder"}
         assert {video_id for video_id, _ in digests(config.output)} >= {"walk", "two/objects", "span"}
 
-    def test_a_message_with_such_a_name_is_written(self, odd: Corpus, config: WorkerConfig) -> None:
-        folder = os.fsencode(odd.url.removeprefix("file://") + "/pictures")
-        with open(os.path.join(folder, b"9\xff.png"), "wb") as file:
-            file.write(b"garbage")
+    def test_such_a_name_is_refused_and_written_as_text(self, odd: Corpus, config: WorkerConfig) -> None:
         summary = run([task for task in odd.tasks if task.video_id == "folder"], config, LocalPool(config))
         (failure,) = failures(config)
         assert failure["cause"] == "UnreadableVideo"
-        assert r"pictures/9\udcff.png is not a whole picture" in failure["message"]
+        assert r"a file name that is not UTF-8 ('9\udcff.png')" in failure["message"]
         assert summary.failed["folder"].message == failure["message"]
+
+    def test_a_message_with_such_a_name_is_written(
+        self, odd: Corpus, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def process(*_arguments: object) -> None:
+            raise ValueError("cannot read 9\udcff.png")
+
+        monkeypatch.setattr("pipeline.worker.VideoWorker.process", process)
+        run([task for task in odd.tasks if task.video_id == "folder"], config, LocalPool(config))
+        assert failures(config)[0]["message"] == r"cannot read 9\udcff.png"
 
 
 class TestRefusals:
