@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jobs import listing
 from jobs.console import exit_on_error, stdout
 from model.metrics import ObjectScore, Scores, SequenceScorer, mean_scores
 from model.result import Labels
@@ -37,7 +37,6 @@ _FRAME_COLUMNS = ["frame_index", "frame_name", "prompted"]
 _MASK_COLUMNS = ["frame_index", "object_id", "height", "width", "rle"]
 _ROWS_PER_BATCH = 1024
 _TRUTHS_AHEAD = 4
-_SHOWN_NAMES = 10
 
 
 class Protocol(StrEnum):
@@ -168,7 +167,7 @@ class _Evaluator:
         self._masks = tables.open(output, "masks")
 
     def evaluate(self) -> Evaluation:
-        truths = _folders(self._truth)
+        truths = listing.folders(self._truth)
         sequences, skipped = [], {}
         sizes = self._sizes()
         for video_id in sorted(sizes, key=natural_key):
@@ -194,7 +193,7 @@ class _Evaluator:
 
     def _sequence(self, video_id: str, size: tuple[int, int]) -> SequenceScore:
         frames = self._frames.to_table(columns=_FRAME_COLUMNS, filter=pc.field("video_id") == video_id).to_pylist()
-        names = _files(self._truth, _MASK_SUFFIX, video_id)
+        names = listing.files(self._truth, _MASK_SUFFIX, video_id)
         masks = _belonging(names, frames, self._truth.url_of(video_id))
         scorer = SequenceScorer()
         predictions = _label_maps(self._mask_rows(video_id), [mask.frame_index for mask in masks], size)
@@ -239,7 +238,7 @@ class _Evaluator:
         absent = scorer.absent_objects()
         if absent and self._protocol is Protocol.DAVIS2017:
             yield (
-                f"the truth never shows {len(absent)} of the ids below its largest ({_few(map(str, absent))}); "
+                f"the truth never shows {len(absent)} of the ids below its largest ({listing.few(map(str, absent))}); "
                 "the protocol counts them as objects, --all-frames does not"
             )
 
@@ -253,35 +252,25 @@ def _davis2017(scorer: SequenceScorer) -> list[ObjectScore]:
 
 def _truth_folder(root: Store, resolution: str | None) -> Store:
     """The folder that holds the sequences' folders."""
-    folders = _folders(root, _MASKS)
+    folders = listing.folders(root, _MASKS)
     if not folders:
         raise InvalidInput(f"{root.url} has no {_MASKS} with folders in it: name the folder that holds it as --truth")
-    if not _folders(root, f"{_MASKS}/{folders[0]}"):
+    if not listing.folders(root, f"{_MASKS}/{folders[0]}"):
         if resolution is not None:
             raise InvalidInput(f"{root.url_of(_MASKS)} has no resolution folders: leave out --resolution")
         return Store(root.url_of(_MASKS))
     level = folders[0] if resolution is None and len(folders) == 1 else resolution
     if level not in folders:
         raise InvalidInput(
-            f"{root.url_of(_MASKS)} has the resolutions {_few(folders)}: choose one of them with --resolution"
+            f"{root.url_of(_MASKS)} has the resolutions {listing.few(folders)}: choose one of them with --resolution"
         )
     return Store(root.url_of(f"{_MASKS}/{level}"))
-
-
-def _folders(store: Store, folder: str = "") -> list[str]:
-    names = (entry.name for entry in store.list(folder) if entry.is_folder)
-    return sorted((name for name in names if not name.startswith(".")), key=natural_key)
-
-
-def _files(store: Store, suffix: str, folder: str) -> list[str]:
-    names = (entry.name for entry in store.list(folder) if not entry.is_folder)
-    return sorted((name for name in names if name.lower().endswith(suffix)), key=natural_key)
 
 
 def _belonging(names: Sequence[str], frames: Sequence[dict[str, Any]], url: str) -> list[_TruthMask]:
     """The truth's masks that belong to a frame, in the order of the frames."""
     frame_of = {_key(frame): frame for frame in frames}
-    keys = [_stem(name) for name in names] if _is_folder(frames) else range(len(names))
+    keys = [listing.stem(name) for name in names] if _is_folder(frames) else range(len(names))
     found = [
         _TruthMask(name=name, frame_index=frame["frame_index"], prompted=frame["prompted"])
         for name, frame in zip(names, map(frame_of.get, keys), strict=True)
@@ -299,11 +288,7 @@ def _is_folder(frames: Sequence[dict[str, Any]]) -> bool:
 def _key(frame: dict[str, Any]) -> str | int:
     """What says which mask is a frame's: its name, or in video files its position."""
     name, index = frame["frame_name"], frame["frame_index"]
-    return int(index) if name is None else _stem(name)
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name).stem
+    return int(index) if name is None else listing.stem(name)
 
 
 def _notes_on_frames(
@@ -349,12 +334,6 @@ def _nothing(truth: str, skipped: dict[str, str]) -> str:
     return f"none of the {len(skipped)} videos of this output can be scored with {truth}, as {first}: {reason}"
 
 
-def _few(names: Iterable[str]) -> str:
-    listed = list(names)
-    shown = ", ".join(listed[:_SHOWN_NAMES])
-    return shown if len(listed) <= _SHOWN_NAMES else f"{shown} and {len(listed) - _SHOWN_NAMES} more"
-
-
 def _show(evaluation: Evaluation, console: Console) -> None:
     console.print(_table(evaluation))
     for sequence in evaluation.sequences:
@@ -363,7 +342,7 @@ def _show(evaluation: Evaluation, console: Console) -> None:
     for video_id, reason in evaluation.skipped.items():
         console.print(f"skipped: {video_id}: {reason}")
     if missing := evaluation.not_segmented:
-        console.print(f"{len(missing)} sequences of the truth are not in this output: {_few(missing)}")
+        console.print(f"{len(missing)} sequences of the truth are not in this output: {listing.few(missing)}")
 
 
 def _table(evaluation: Evaluation) -> Table:

@@ -5,22 +5,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import PurePosixPath
 
 import typer
 
+from jobs import listing
 from jobs.console import exit_on_error
 from pipeline.annotations import ids_in, read_mask
 from pipeline.errors import InvalidInput
 from pipeline.manifest import PromptSource, VideoTask, check_format, write_manifest
 from pipeline.storage import Store, absolute_url, read_url
-from pipeline.video import PICTURE_CODECS, natural_key
+from pipeline.video import PICTURE_CODECS
 
 _FRAMES, _MASKS = "JPEGImages", "Annotations"
 _MASK_SUFFIX = ".png"
 _VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 _READERS = 16
-_SHOWN_NAMES = 10
 
 
 class Layout(StrEnum):
@@ -85,18 +84,18 @@ def _davis_tasks(
     level = _resolution_level(root, resolution)
     frames = Store(root.url_of("/".join((_FRAMES, *level))))
     masks = Store(root.url_of("/".join((_MASKS, *level))))
-    names = _folders(frames) if set_file is None else _listed_names(set_file)
-    _require(names, _folders(frames), frames.url)
-    _require(names, _folders(masks), masks.url)
+    names = listing.folders(frames) if set_file is None else _listed_names(set_file)
+    _require(names, listing.folders(frames), frames.url)
+    _require(names, listing.folders(masks), masks.url)
     return [_davis_task(frames, masks, name, prompts, binary_masks) for name in names]
 
 
 def _resolution_level(root: Store, resolution: str | None) -> tuple[str, ...]:
     """The folder between JPEGImages and the sequences, or nothing."""
-    folders = _folders(root, _FRAMES)
+    folders = listing.folders(root, _FRAMES)
     if not folders:
         raise InvalidInput(f"{root.url} has no {_FRAMES} with folders in it: name the folder that holds it")
-    nested = bool(_folders(root, f"{_FRAMES}/{folders[0]}"))
+    nested = bool(listing.folders(root, f"{_FRAMES}/{folders[0]}"))
     if resolution is None and not nested:
         return ()
     if resolution is None and len(folders) == 1:
@@ -122,11 +121,11 @@ def _require(names: Sequence[str], present: Sequence[str], where: str) -> None:
     known = set(present)
     missing = [name for name in names if name not in known]
     if missing:
-        raise InvalidInput(f"{where} lacks the folders {_few(missing)}: add them, or leave them out with --set")
+        raise InvalidInput(f"{where} lacks the folders {listing.few(missing)}: add them, or leave them out with --set")
 
 
 def _davis_task(frames: Store, masks: Store, name: str, prompts: Prompts, binary_masks: bool) -> VideoTask:
-    frame_names = _files(frames, tuple(PICTURE_CODECS), name)
+    frame_names = listing.files(frames, tuple(PICTURE_CODECS), name)
     found = _read_masks(Store(masks.url_of(name)), _positions(frames.url_of(name), frame_names), binary_masks)
     sources = tuple(_first_prompts(found) if prompts is Prompts.FIRST else _all_prompts(found))
     if not sources:
@@ -143,20 +142,24 @@ def _davis_task(frames: Store, masks: Store, name: str, prompts: Prompts, binary
 
 def _positions(url: str, frame_names: Sequence[str]) -> dict[str, int]:
     """Frame index by name without suffix."""
-    positions = {_stem(name): index for index, name in enumerate(frame_names)}
+    positions = {listing.stem(name): index for index, name in enumerate(frame_names)}
     if len(positions) < len(frame_names):
         raise InvalidInput(f"{url}: frames share a name up to the suffix; remove the copies")
     return positions
 
 
 def _read_masks(folder: Store, positions: dict[str, int], binary_masks: bool) -> list[_Mask]:
-    names = _files(folder, (_MASK_SUFFIX,))
-    strangers = [name for name in names if _stem(name) not in positions]
+    names = listing.files(folder, (_MASK_SUFFIX,))
+    strangers = [name for name in names if listing.stem(name) not in positions]
     if strangers:
-        raise InvalidInput(f"{folder.url}: no frames belong to {_few(strangers)}; names must match up to the suffix")
+        raise InvalidInput(
+            f"{folder.url}: no frames belong to {listing.few(strangers)}; names must match up to the suffix"
+        )
     # Waiting for a store takes longer than decoding.
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda name: _read_mask(folder, name, positions[_stem(name)], binary_masks), names))
+        return list(
+            readers.map(lambda name: _read_mask(folder, name, positions[listing.stem(name)], binary_masks), names)
+        )
 
 
 def _read_mask(folder: Store, name: str, frame_index: int, binary_masks: bool) -> _Mask:
@@ -188,21 +191,21 @@ def _prompt(mask: _Mask, object_ids: Iterable[int]) -> PromptSource:
 
 
 def _pairs_tasks(folder: Store, binary_masks: bool) -> list[VideoTask]:
-    videos, masks = _files(folder, _VIDEO_SUFFIXES), _files(folder, (_MASK_SUFFIX,))
+    videos, masks = listing.files(folder, _VIDEO_SUFFIXES), listing.files(folder, (_MASK_SUFFIX,))
     _check_pairs(folder.url, videos, masks)
-    mask_of = {_stem(mask): mask for mask in masks}
-    return [_pairs_task(folder, video, mask_of[_stem(video)], binary_masks) for video in videos]
+    mask_of = {listing.stem(mask): mask for mask in masks}
+    return [_pairs_task(folder, video, mask_of[listing.stem(video)], binary_masks) for video in videos]
 
 
 def _check_pairs(url: str, videos: Sequence[str], masks: Sequence[str]) -> None:
-    of_videos, of_masks = {_stem(name) for name in videos}, {_stem(name) for name in masks}
-    lonely_videos = [name for name in videos if _stem(name) not in of_masks]
-    lonely_masks = [name for name in masks if _stem(name) not in of_videos]
+    of_videos, of_masks = {listing.stem(name) for name in videos}, {listing.stem(name) for name in masks}
+    lonely_videos = [name for name in videos if listing.stem(name) not in of_masks]
+    lonely_masks = [name for name in masks if listing.stem(name) not in of_videos]
     faults = []
     if lonely_videos:
-        faults.append(f"no mask beside {_few(lonely_videos)}")
+        faults.append(f"no mask beside {listing.few(lonely_videos)}")
     if lonely_masks:
-        faults.append(f"no video beside {_few(lonely_masks)}")
+        faults.append(f"no video beside {listing.few(lonely_masks)}")
     if not faults and (len(of_videos) < len(videos) or len(of_masks) < len(masks)):
         faults.append("several videos or masks share a name up to the suffix")
     if not videos:
@@ -217,31 +220,12 @@ def _pairs_task(folder: Store, video: str, mask: str, binary_masks: bool) -> Vid
     if not prompts:
         raise InvalidInput(f"{found.uri}: shows no object; draw the objects of frame 0, or remove the pair")
     return VideoTask(
-        video_id=_stem(video),
+        video_id=listing.stem(video),
         video_uri=folder.url_of(video),
         prompts=prompts,
         height=found.height,
         width=found.width,
     )
-
-
-def _folders(store: Store, folder: str = "") -> list[str]:
-    names = (entry.name for entry in store.list(folder) if entry.is_folder)
-    return sorted((name for name in names if not name.startswith(".")), key=natural_key)
-
-
-def _files(store: Store, suffixes: tuple[str, ...], folder: str = "") -> list[str]:
-    names = (entry.name for entry in store.list(folder) if not entry.is_folder)
-    return sorted((name for name in names if name.lower().endswith(suffixes)), key=natural_key)
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name).stem
-
-
-def _few(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN_NAMES])
-    return shown if len(names) <= _SHOWN_NAMES else f"{shown} and {len(names) - _SHOWN_NAMES} more"
 
 
 app = typer.Typer(no_args_is_help=True)

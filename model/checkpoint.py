@@ -92,7 +92,7 @@ def from_bytes(data: bytes, name: str) -> AFBURR:
     Raises:
         BadCheckpoint: not a checkpoint of ours, damaged, or not matching its preset in every entry.
     """
-    card = read_card(data, name)
+    card, tensors = _parse(data, name)
     if card.get("format") != FORMAT or not {"preset", "fingerprint"} <= card.keys():
         raise BadCheckpoint(
             f"{name} is no vos-batch checkpoint (its header does not say {FORMAT}, preset and fingerprint); "
@@ -100,18 +100,23 @@ def from_bytes(data: bytes, name: str) -> AFBURR:
         )
     if card["preset"] not in PRESETS:
         raise BadCheckpoint(f"{name} holds the network {card['preset']!r}; known are {', '.join(PRESETS)}")
-    network = _filled(card["preset"], safetensors.torch.load(data), name)
+    network = _filled(card["preset"], tensors, name)
     if fingerprint(network) != card["fingerprint"]:
         raise BadCheckpoint(f"{name} is damaged: its weights do not match the fingerprint in its header")
     return network
 
 
 def read_card(data: bytes, name: str) -> dict[str, str]:
-    """The header's metadata (safetensors format: 8 bytes length, JSON)."""
+    """What a safetensors file says of itself. Raises BadCheckpoint for another or damaged file."""
+    return _parse(data, name)[0]
+
+
+def _parse(data: bytes, name: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header's metadata (safetensors format: 8 bytes length, JSON) and the tensors."""
     try:
-        safetensors.torch.load(data)
+        tensors = safetensors.torch.load(data)
         size = int.from_bytes(data[:8], "little")
-        return dict(json.loads(data[8 : 8 + size]).get("__metadata__", {}))
+        return dict(json.loads(data[8 : 8 + size]).get("__metadata__", {})), tensors
     except (SafetensorError, ValueError) as error:
         raise BadCheckpoint(f"{name} is not a safetensors file: {error}") from error
 

@@ -53,6 +53,7 @@ ORDER = {
     ],
     "jobs": [
         "console",
+        "listing",
         "progress",
         "convert_checkpoint",
         "manifest",
