@@ -67,6 +67,7 @@ ORDER = {
         "training.motion",
         "training.sources",
         "training.compose",
+        "compose",
         "training.pretrained",
         "train",
         "cli",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from jobs.training.motion import Generator, LabelMap, Picture, Pose, camera, path, place
+from jobs.training.motion import Generator, LabelMap, Picture, Pose, camera, leave_and_return, path, place
 from jobs.training.sources import Footage, Source, Still
 from model.result import VOID
 from model.synthetic import Clip, make_clip
@@ -30,9 +30,14 @@ class Composition:
     """Where pasted objects come from."""
     frames: int = 3
     side: int = 192
-    max_objects: int = 3
+    min_objects: int = 1
+    max_objects: int = 4
     pastes: float = 1.2
     """Mean number of cut-outs a clip."""
+    lookalikes: float = 0.3
+    """Share of the cut-outs that are copies of an object of the scene: alike ones are the hardest to keep apart."""
+    leaving: float = 0.1
+    """Share of the cut-outs that leave the picture; those that are gone before the last frame come back."""
     generated: float = 0.05
     """Share of clips that are generated shapes."""
     speed: float = 1.0
@@ -55,7 +60,7 @@ def draw_clip(rng: Generator, composition: Composition) -> Clip:
             num_frames=composition.frames * 4,
             height=side,
             width=side,
-            num_objects=int(rng.integers(1, composition.max_objects + 1)),
+            num_objects=int(rng.integers(composition.min_objects, composition.max_objects + 1)),
         )
         return Clip(frames=made.frames[::4], labels=made.labels[::4])
     for _ in range(_TRIES):
@@ -70,8 +75,8 @@ def _composed(rng: Generator, composition: Composition) -> Clip | None:
     source = composition.sources[rng.choice(len(composition.sources), p=shares)]
     footage = source.draw(rng, composition.frames, composition.side, composition.speed)
     for _ in range(rng.poisson(composition.pastes)):
-        footage = _paste(rng, footage, _some_cutout(rng, footage, composition.cutouts), composition.speed)
-    labels = _numbered(rng, footage.labels, composition.max_objects)
+        footage = _paste(rng, footage, _some_cutout(rng, footage, composition), composition)
+    labels = _numbered(rng, footage.labels, composition)
     if labels is None:
         return None
     frames = camera(rng, footage.frames)
@@ -80,9 +85,8 @@ def _composed(rng: Generator, composition: Composition) -> Clip | None:
     return Clip(frames=np.stack(frames), labels=np.stack(labels))
 
 
-def _some_cutout(rng: Generator, footage: Footage, stills: Sequence[Still]) -> _Cutout:
-    """At times a copy of an object that is in the scene: alike ones are the hardest to keep apart."""
-    if rng.random() < 0.3:
+def _some_cutout(rng: Generator, footage: Footage, composition: Composition) -> _Cutout:
+    if rng.random() < composition.lookalikes:
         ids = [i for i in np.unique(footage.labels[0]) if i not in (0, VOID)]
         if ids:
             chosen = ids[rng.integers(len(ids))]
@@ -90,13 +94,13 @@ def _some_cutout(rng: Generator, footage: Footage, stills: Sequence[Still]) -> _
             if mask.sum() >= _LEAST_PIXELS:
                 return _Cutout(picture=footage.frames[0], mask=mask.astype(np.uint8) * 255)
     while True:
-        still = stills[int(rng.integers(len(stills)))]
+        still = composition.cutouts[int(rng.integers(len(composition.cutouts)))]
         if ids := still.object_ids():
             mask = still.labels == ids[rng.integers(len(ids))]
             return _Cutout(picture=still.picture, mask=mask.astype(np.uint8) * 255)
 
 
-def _paste(rng: Generator, footage: Footage, cutout: _Cutout, speed: float) -> Footage:
+def _paste(rng: Generator, footage: Footage, cutout: _Cutout, composition: Composition) -> Footage:
     side = footage.frames[0].shape[0]
     ys, xs = np.nonzero(cutout.mask)
     extent = max(np.ptp(ys), np.ptp(xs), 1)
@@ -110,10 +114,11 @@ def _paste(rng: Generator, footage: Footage, cutout: _Cutout, speed: float) -> F
     new_id = 1 + max(int(m[m != VOID].max(initial=0)) for m in footage.labels)
     # Unlabelled, it is a distractor where it lies behind or beside, and an occluder where it crosses.
     label = new_id if rng.random() < 0.6 and new_id < VOID else 0
+    poses = path(rng, start, len(footage.frames), speed=8.0 * composition.speed)
+    if rng.random() < composition.leaving:
+        poses = leave_and_return(rng, poses, distance=2.0 * side)
     frames, labels = [], []
-    for frame, under, pose in zip(
-        footage.frames, footage.labels, path(rng, start, len(footage.frames), speed=8.0 * speed), strict=True
-    ):
+    for frame, under, pose in zip(footage.frames, footage.labels, poses, strict=True):
         picture, mask = _placed(cutout, pose, side)
         soft = cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
         frames.append((picture * soft + frame * (1 - soft)).astype(np.uint8))
@@ -129,13 +134,13 @@ def _placed(cutout: _Cutout, pose: Pose, side: int) -> tuple[Picture, LabelMap]:
     return picture, np.where(seen > 127, mask, 0).astype(np.uint8)
 
 
-def _numbered(rng: Generator, labels: Sequence[LabelMap], most: int) -> list[LabelMap] | None:
+def _numbered(rng: Generator, labels: Sequence[LabelMap], composition: Composition) -> list[LabelMap] | None:
     """Keep some objects of the first frame, numbered from 1; the others become background."""
     ids, counts = np.unique(labels[0], return_counts=True)
     found = [int(i) for i, n in zip(ids, counts, strict=True) if i not in (0, VOID) and n >= _LEAST_PIXELS]
-    if not found:
+    if len(found) < composition.min_objects:
         return None
-    kept = rng.permutation(found)[:most]
+    kept = rng.permutation(found)[: composition.max_objects]
     table = np.zeros(256, np.uint8)
     table[VOID] = VOID
     table[kept] = np.arange(1, len(kept) + 1)

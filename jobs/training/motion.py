@@ -5,7 +5,7 @@ Legend: T frames, H, W picture, S side of the square crop.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -17,6 +17,8 @@ Picture = NDArray[np.uint8]
 LabelMap = NDArray[np.uint8]
 """[H, W]: 0 background, 1..n objects, 255 void."""
 Generator = np.random.Generator
+_SWING = 12.0
+"""Frames in which a wandering curve turns by one radian."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,24 +41,41 @@ class Pose:
         return np.column_stack([linear, shift])
 
 
+def wander(rng: Generator, frames: int, per_frame: float) -> NDArray[np.float64]:
+    """[T]: a smooth curve from 0 that moves up to `per_frame` a frame and never goes far, however many frames."""
+    phase = rng.uniform(-math.pi / 3, math.pi / 3)
+    return per_frame * _SWING * (np.sin(np.arange(frames) / _SWING + phase) - math.sin(phase))
+
+
 def path(rng: Generator, start: Pose, frames: int, *, speed: float) -> list[Pose]:
-    """A pose a frame that drifts smoothly from `start`; `speed` is roughly the drift in pixels a frame."""
-    velocity = rng.normal(0, speed, 2)
-    bend = rng.normal(0, speed / 4, 2)
-    grow, turn = rng.normal(0, 0.02 * min(1.5, speed / 8)), rng.normal(0, 0.03 * min(2.0, speed / 8))
-    poses = []
-    for t in range(frames):
-        x, y = np.array(start.centre) + velocity * t + bend * t * t / 2
-        poses.append(
-            Pose(
-                anchor=start.anchor,
-                centre=(float(x), float(y)),
-                scale=start.scale * math.exp(grow * t),
-                angle=start.angle + turn * t,
-                mirrored=start.mirrored,
-            )
+    """A pose a frame that wanders from `start`; `speed` is roughly the drift in pixels a frame."""
+    x, y = (start.centre[axis] + wander(rng, frames, rng.normal(0, speed)) for axis in (0, 1))
+    grow = wander(rng, frames, rng.normal(0, 0.02 * min(1.5, speed / 8)))
+    turn = wander(rng, frames, rng.normal(0, 0.03 * min(2.0, speed / 8)))
+    return [
+        replace(
+            start,
+            centre=(float(x[t]), float(y[t])),
+            scale=start.scale * math.exp(grow[t]),
+            angle=start.angle + float(turn[t]),
         )
-    return poses
+        for t in range(frames)
+    ]
+
+
+def leave_and_return(rng: Generator, poses: Sequence[Pose], distance: float) -> list[Pose]:
+    """The same path, but for some frames in the middle off by `distance` pixels in one direction."""
+    frames = len(poses)
+    slope = max(1, frames // 10)
+    gone = int(rng.integers(slope, frames)) if slope < frames else frames
+    back = int(rng.integers(gone, frames)) + slope if gone < frames else frames + slope
+    ways = np.interp(np.arange(frames), [gone - slope, gone, back - slope, back], [0, 1, 1, 0]) * distance
+    direction = rng.uniform(0, 2 * math.pi)
+    dx, dy = math.cos(direction), math.sin(direction)
+    return [
+        replace(pose, centre=(pose.centre[0] + dx * way, pose.centre[1] + dy * way))
+        for pose, way in zip(poses, ways.tolist(), strict=True)
+    ]
 
 
 def elastic(rng: Generator, side: int, strength: float) -> NDArray[np.float32]:
@@ -86,14 +105,14 @@ def _sample(values: NDArray[np.uint8], at: NDArray[np.float32], how: int) -> NDA
 def camera(rng: Generator, frames: Sequence[Picture]) -> list[Picture]:
     """What a camera adds: exposure and colour, at times blur, noise and compression."""
     gain, lift = rng.uniform(0.88, 1.12, 3) * rng.uniform(0.75, 1.25), rng.uniform(-18, 18)
-    flicker = rng.normal(0, 0.03)
+    flicker = np.clip(1 + wander(rng, len(frames), rng.normal(0, 0.03)), 0.6, 1.4)
     blur = rng.random() < 0.15
     noise = rng.uniform(2, 8) if rng.random() < 0.2 else 0.0
     quality = int(rng.integers(25, 80)) if rng.random() < 0.2 else None
     kernel = _motion_kernel(rng) if blur else None
     seen = []
     for t, frame in enumerate(frames):
-        picture: NDArray[Any] = frame.astype(np.float32) * (gain * (1 + flicker * t)).astype(np.float32) + lift
+        picture: NDArray[Any] = frame.astype(np.float32) * (gain * flicker[t]).astype(np.float32) + lift
         if kernel is not None:
             picture = cv2.filter2D(picture, -1, kernel)
         if noise:

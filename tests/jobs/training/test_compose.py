@@ -142,3 +142,43 @@ def test_only_cutouts_with_large_objects_are_pasted() -> None:
 def test_few_clips_are_grey() -> None:
     clips = [drawn(seed, generated=0.0, frames=2) for seed in range(80)]
     assert 1 <= sum(bool((clip.frames[..., 0] == clip.frames[..., 2]).all()) for clip in clips) <= 15
+
+
+def test_objects_can_leave_and_come_back() -> None:
+    """Of pasted objects all leave; some are gone for frames in the middle and there again at the end."""
+    returned = 0
+    for seed in range(20):
+        clip = drawn(seed, frames=12, pastes=3.0, leaving=1.0, lookalikes=0.0, generated=0.0, speed=0.2)
+        seen = [[bool((labels == number).any()) for labels in clip.labels] for number in range(1, 4)]
+        returned += any(found[0] and not all(found) and found[-1] for found in seen)
+    assert returned > 3
+
+
+@pytest.mark.parametrize("generated", [0.0, 1.0])
+def test_a_clip_has_at_least_the_wanted_objects(generated: float) -> None:
+    for seed in range(10):
+        clip = drawn(seed, min_objects=2, max_objects=3, generated=generated, pastes=3.0, side=96)
+        assert clip.labels[0][clip.labels[0] != 255].max() in (2, 3)
+
+
+def test_lookalikes_are_copies_of_what_is_there() -> None:
+    """On grey footage with one white square, every double is white too; other cut-outs are black."""
+    base = np.zeros((SIDE, SIDE), np.uint8)
+    base[10:30, 10:30] = 1
+    frame = np.where(base[..., None] > 0, 255, 100).astype(np.uint8).repeat(3, axis=2)
+
+    class White:
+        def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
+            return Footage(frames=[frame], labels=[base])
+
+    black = Still(name="b", picture=np.zeros((60, 80, 3), np.uint8), labels=two_boxes())
+    for share in (0.0, 1.0):
+        clips = [
+            drawn(
+                seed, sources=[White()], cutouts=[black], frames=1, generated=0.0, lookalikes=share, min_objects=2,
+                pastes=2.0,
+            )
+            for seed in range(10)
+        ]  # fmt: skip
+        darkest = [min(clip.frames[0][clip.labels[0] == n].mean() for n in (1, 2)) for clip in clips]
+        assert (np.median(darkest) > 90) == (share == 1.0)

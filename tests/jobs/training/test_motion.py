@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.training.motion import Pose, camera, decoded, elastic, path, place
+from jobs.training.motion import Pose, camera, decoded, elastic, leave_and_return, path, place, wander
 from tests.jobs.training.material import labels, picture, two_boxes
 
 SIDE = 48
@@ -107,9 +107,37 @@ def test_a_path_begins_at_its_start_and_drifts_smoothly() -> None:
     assert poses[0] == start and len(poses) == 8
     assert {(pose.anchor, pose.mirrored) for pose in poses} == {(start.anchor, True)}
     centres = np.array([pose.centre for pose in poses])
-    second_differences = np.diff(centres, 2, axis=0)
-    np.testing.assert_allclose(second_differences, second_differences[:1].repeat(6, axis=0), atol=1e-9)
+    first_differences, second_differences = np.diff(centres, axis=0), np.diff(centres, 2, axis=0)
+    assert np.abs(second_differences).max() < 0.2 * np.abs(first_differences).max()
     assert np.abs(centres[1] - centres[0]).max() > 0.1
+
+
+@given(seed=st.integers(0, 1000), frames=st.integers(1, 500), per_frame=st.floats(-10, 10))
+def test_a_wandering_curve_starts_at_zero_keeps_its_pace_and_never_goes_far(
+    seed: int, frames: int, per_frame: float
+) -> None:
+    curve = wander(np.random.default_rng(seed), frames, per_frame)
+    assert curve.shape == (frames,) and abs(curve[0]) < 1e-9
+    assert np.abs(np.diff(curve)).max(initial=0) <= abs(per_frame) + 1e-9
+    assert np.abs(curve).max() <= 24 * abs(per_frame)
+
+
+@given(seed=st.integers(0, 1000), frames=st.integers(1, 60))
+def test_what_leaves_is_in_place_at_first_and_gone_for_some_frames(seed: int, frames: int) -> None:
+    poses = [IDENTITY] * frames
+    found = leave_and_return(np.random.default_rng(seed), poses, 100.0)
+    away = np.array([math.hypot(*pose.centre) for pose in found])
+    assert len(found) == frames and away[0] < 1e-9
+    assert np.abs(away - 100).min() < 1e-6 or frames == 1
+    assert away.max() < 100 + 1e-6
+
+
+def test_some_come_back_and_some_do_not() -> None:
+    last = [
+        math.hypot(*leave_and_return(np.random.default_rng(seed), [IDENTITY] * 12, 100.0)[-1].centre)
+        for seed in range(40)
+    ]
+    assert 5 < sum(away < 1e-6 for away in last) < 35
 
 
 def test_speed_is_the_drift_in_pixels_a_frame() -> None:
