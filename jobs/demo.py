@@ -22,8 +22,7 @@ from rich.console import Console
 from jobs.console import exit_on_error, stdout
 from jobs.manifest import build
 from jobs.overlay import Overlay, render_video, write_overlay_video
-from jobs.segment import SOME_FAILED, report, segment, worker_config
-from model.checkpoint import UNTRAINED
+from jobs.segment import SOME_FAILED, report, segment, tell_of_weights, worker_config
 from model.metrics import ObjectScore, score_sequence
 from model.segmenter import SegmenterConfig
 from model.synthetic import Clip, make_clip
@@ -80,6 +79,7 @@ def run_demo(folder: Path, console: Console, *, checkpoint: str = DEFAULT_CHECKP
     tasks = read_manifest(str(make_corpus(folder / "corpus")))
     output = str(folder / "output")
     console.print("2/3 segmenting them on Ray actors")
+    tell_of_weights(checkpoint, console)
     config = worker_config(output=output, checkpoint=checkpoint, segmenter=SegmenterConfig(max_side=_MAX_SIDE))
     workers = None if torch.cuda.is_available() else min(_WORKERS, os.cpu_count() or 1)
     summary = segment(tasks, config, console=console, pool="ray", workers=workers)
@@ -109,15 +109,11 @@ def score_synthetic(output: str) -> list[ObjectScore]:
     return score_sequence(found, truth)
 
 
-def _tell(result: DemoResult, folder: Path, console: Console, *, checkpoint: str) -> None:
+def _tell(result: DemoResult, folder: Path, console: Console) -> None:
     if result.scores:
         mean = float(np.mean([score.J_and_F for score in result.scores]))
         objects = ", ".join(f"object {s.object_id}: J {s.J:.3f} F {s.F:.3f}" for s in result.scores)
         console.print(f"\ngenerated clip: J&F {mean:.3f} ({objects})")
-    if checkpoint in UNTRAINED:
-        console.print(
-            "these weights are untrained: the masks show that the machine runs, not what it can do", style="yellow"
-        )
     console.print("\npictures (coloured masks, and under them how uncertain each frame was):")
     for overlay in result.overlays.values():
         console.print(f"  {overlay.sheet}\n  {overlay.video}")
@@ -144,7 +140,7 @@ def demo_command(
     console = stdout()
     with exit_on_error():
         result = run_demo(output, console, checkpoint=checkpoint)
-    _tell(result, output, console, checkpoint=checkpoint)
+    _tell(result, output, console)
     if result.summary.failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -154,7 +154,10 @@ def segment_command(
     workers: int | None = typer.Option(None, min=1, help="Default: the cluster's GPUs, else 1."),
     gpus_per_worker: float | None = typer.Option(None, min=0, help="Default: 1 where there are GPUs, else 0."),
     device: Device = typer.Option("auto", help="auto: the GPU where there is one."),
-    max_side: int = typer.Option(SegmenterConfig.max_side, min=0, help="Longest side the network sees; 0 = native."),
+    max_side: int = typer.Option(SegmenterConfig.max_side, min=0, help="Longest side the network sees; 0 = no limit."),
+    min_side: int = typer.Option(
+        SegmenterConfig.min_side, min=0, help="Shortest side the network sees: smaller videos are enlarged."
+    ),
     precision: Precision = typer.Option("fp32"),
     memory_every: int = typer.Option(1, help="Memorize every n-th frame."),
     refine: bool = typer.Option(True, help="Uncertain-region refinement."),
@@ -174,6 +177,7 @@ def segment_command(
         segmenter = SegmenterConfig(
             bank=_bank(bank, budget, merge_threshold, update_rate),
             max_side=max_side,
+            min_side=min_side,
             precision=precision,
             memory_every=memory_every,
             refine=refine,

@@ -31,6 +31,7 @@ from model.uncertainty import ambiguity, frame_statistics, object_uncertainty
 
 Precision = Literal["fp32", "bf16", "fp16"]
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_MOST_ENLARGED = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,9 @@ class SegmenterConfig:
     refine: bool = True
     """Uncertain-region refinement."""
     max_side: int = 864
-    """Longest side the network sees, in pixels; 0 = the video's own size."""
+    """Longest side the network sees, in pixels; 0 = no limit."""
+    min_side: int = 360
+    """Shortest side the network sees, in pixels: smaller videos are enlarged, at most twice; 0 = never."""
     precision: Precision = "fp32"
     object_chunk: int | None = None
     """Channels that go through the network together; None: all."""
@@ -51,11 +54,10 @@ class SegmenterConfig:
     """Attention weights held at a time."""
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
-        """(h, w) for a native size: scaled down to `max_side`, never up."""
-        longest = max(height, width)
-        if not self.max_side or longest <= self.max_side:
-            return height, width
-        scale = self.max_side / longest
+        """(h, w) for a native size."""
+        scale = min(max(1.0, self.min_side / min(height, width)), _MOST_ENLARGED)
+        if self.max_side:
+            scale = min(scale, self.max_side / max(height, width))
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 

@@ -51,6 +51,7 @@ def _check_segmenter(config: SegmenterConfig) -> None:
     bank, chunk = config.bank, config.object_chunk
     limits = (
         ("max_side", config.max_side, config.max_side == 0 or config.max_side >= 16, "0 or at least 16 pixels"),
+        ("min_side", config.min_side, config.min_side >= 0, "0 or a number of pixels"),
         ("memory_every", config.memory_every, config.memory_every >= 1, "at least 1"),
         ("object_chunk", chunk, chunk is None or chunk >= 1, "at least 1"),
         ("workspace", config.workspace, config.workspace >= 1, "at least 1"),

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,11 +90,16 @@ def prompt(labels: Labels, *object_ids: int) -> Prompt:
     return Prompt(labels=labels, object_ids=object_ids or tuple(found))
 
 
+def native(**given: Any) -> SegmenterConfig:
+    """Small pictures are not enlarged: sizes and positions are easy to count."""
+    return SegmenterConfig(min_side=0, **given)
+
+
 def segmenter(
     used: AFBURR | None = None, config: SegmenterConfig | None = None, *, object_ids: Sequence[int] = ()
 ) -> VideoSegmenter:
     """A segmenter of the shared network."""
-    return VideoSegmenter(used or network(), config or SegmenterConfig(), object_ids=object_ids)
+    return VideoSegmenter(used or network(), config or native(), object_ids=object_ids)
 
 
 def follow(runner: VideoSegmenter, frames: Tensor, prompts: Mapping[int, Prompt], start: int = 0) -> list[FrameResult]:

@@ -73,7 +73,7 @@ def published_config(case: Arrays) -> SegmenterConfig:
         update_rate=float(case["update_rate"]),
         valid_weight=float(case["thres_valid"]),
     )
-    return SegmenterConfig(bank=bank, max_side=0)
+    return SegmenterConfig(bank=bank, max_side=0, min_side=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ from tests.model.builders import (
     copy_of,
     follow,
     logits_for,
+    native,
     network,
     prompt,
     segmenter,
@@ -269,7 +270,7 @@ def test_a_late_joiner_leaves_the_others_their_history() -> None:
 def test_reads_are_credited_to_the_rows() -> None:
     """Without merges, use grows by reads alone: the second frame's read uses the first one's rows."""
     frames, labels = clip(2)
-    runner = segmenter(config=SegmenterConfig(bank=BankConfig(policy="append")))
+    runner = segmenter(config=native(bank=BankConfig(policy="append")))
     follow(runner, frames, {0: prompt(labels[0])})
     for rows in rows_of(runner).values():
         assert rows["use"][:POSITIONS].sum() > 0
@@ -478,16 +479,32 @@ def test_any_size(size: tuple[int, int]) -> None:
         ((1920, 1080), 864, (864, 486)),
         ((1080, 1920), 0, (1080, 1920)),
         ((5, 4000), 400, (1, 400)),
+        ((240, 426), 864, (360, 639)),
+        ((426, 240), 864, (639, 360)),
+        ((240, 426), 320, (180, 320)),
+        ((240, 800), 864, (259, 864)),
+        ((100, 150), 0, (200, 300)),  # twice, not more
     ],
 )
-def test_max_side_scales_down_never_up(size: tuple[int, int], max_side: int, expected: tuple[int, int]) -> None:
+def test_large_videos_are_made_smaller_and_small_ones_larger(
+    size: tuple[int, int], max_side: int, expected: tuple[int, int]
+) -> None:
     assert SegmenterConfig(max_side=max_side).network_size(*size) == expected
+
+
+def test_labels_of_an_enlarged_video_come_at_native_size() -> None:
+    frames, labels = clip(3, height=48, width=71)
+    results = follow(segmenter(config=SegmenterConfig(min_side=60)), frames, {0: prompt(labels[0])})
+    np.testing.assert_array_equal(results[0].labels, labels[0])
+    assert all(result.labels.shape == (48, 71) for result in results)
+    assert results[1].probabilities is not None
+    assert results[1].probabilities.shape == (3, 60, 89)
 
 
 def test_the_network_sees_max_side_and_the_labels_come_at_native_size() -> None:
     frames, labels = clip(3, height=95, width=142)
     used = ScriptedNetwork()
-    results = follow(segmenter(used, SegmenterConfig(max_side=71)), frames, {0: prompt(labels[0])})
+    results = follow(segmenter(used, native(max_side=71)), frames, {0: prompt(labels[0])})
     assert all(result.labels.shape == (95, 142) for result in results)
     np.testing.assert_array_equal(results[0].labels, labels[0])
     assert results[1].probabilities is not None
@@ -500,7 +517,7 @@ def test_prompts_are_resized_to_the_nearest_pixel() -> None:
     named = relabelled(labels, (7, 300))[0]
     named[:16] = 255
     used = ScriptedNetwork()
-    follow(segmenter(used, SegmenterConfig(max_side=96)), blank(1, (128, 192)), {0: prompt(named)})
+    follow(segmenter(used, native(max_side=96)), blank(1, (128, 192)), {0: prompt(named)})
     wanted = torch.from_numpy(named[1::2, 1::2].copy())  # centres fall between pixels: the later one
     expected = one_hot(torch.where(wanted == 255, 0, wanted), (0, 7, 300))
     assert torch.equal(used.masks[0], expected)
@@ -524,7 +541,7 @@ def test_an_object_of_one_pixel_is_kept_where_it_is(y: int, x: int) -> None:
     """Three of these four pixels are lost by the nearest pixel."""
     used = ScriptedNetwork()
     given = tiny((y, x))
-    results = follow(segmenter(used, SegmenterConfig(max_side=96)), blank(2, LARGE), {0: prompt(given)})
+    results = follow(segmenter(used, native(max_side=96)), blank(2, LARGE), {0: prompt(given)})
     np.testing.assert_array_equal(results[0].labels, given)
     assert used.masks[0].shape == (2, 64, 96)
     assert used.masks[0][1].nonzero().tolist() == [[25, 30]]
@@ -537,14 +554,14 @@ def test_a_tiny_object_keeps_the_pixel_at_its_middle() -> None:
     given = np.zeros(LARGE, np.int32)
     given[20, 10:101] = 7  # an even row, between the sampled ones
     used = ScriptedNetwork()
-    follow(segmenter(used, SegmenterConfig(max_side=96)), blank(1, LARGE), {0: prompt(given)})
+    follow(segmenter(used, native(max_side=96)), blank(1, LARGE), {0: prompt(given)})
     assert used.masks[0][1].nonzero().tolist() == [[10, 27]]
 
 
 def test_tiny_and_large_objects_of_one_prompt_all_have_rows() -> None:
     given = tiny((2, 2), (126, 190), first_id=3)
     given[40:80, 50:90] = 2**24 + 1
-    runner = segmenter(config=SegmenterConfig(max_side=96))
+    runner = segmenter(config=native(max_side=96))
     results = follow(runner, blank(3, LARGE), {0: prompt(given)})
     assert sorted(rows_of(runner)) == [0, 3, 4, 2**24 + 1]
     for result in results[1:]:
@@ -555,14 +572,14 @@ def test_tiny_and_large_objects_of_one_prompt_all_have_rows() -> None:
 def test_a_tiny_object_that_the_network_finds_has_a_score() -> None:
     said = logits_for(box(25, 26, 30, 31), (1,))
     used = ScriptedNetwork([said])
-    results = follow(segmenter(used, SegmenterConfig(max_side=96)), blank(2, LARGE), {0: prompt(tiny((50, 60)))})
+    results = follow(segmenter(used, native(max_side=96)), blank(2, LARGE), {0: prompt(tiny((50, 60)))})
     assert results[1].objects[0].score == pytest.approx(1 / (1 + math.exp(-6)), rel=1e-4)
 
 
 def test_a_tiny_object_that_the_prompt_does_not_speak_for_is_left_out() -> None:
     given = tiny((50, 60), (2, 2))
     used = ScriptedNetwork()
-    results = follow(segmenter(used, SegmenterConfig(max_side=96)), blank(2, LARGE), {0: prompt(given, 2)})
+    results = follow(segmenter(used, native(max_side=96)), blank(2, LARGE), {0: prompt(given, 2)})
     assert [object_ids(result) for result in results] == [[2], [2]]
     assert used.masks[0][1].nonzero().tolist() == [[1, 1]]
 
@@ -575,7 +592,7 @@ def test_ids_that_no_float_holds_are_kept_apart(max_side: int) -> None:
     for number, object_id in enumerate(ids):
         given[20:100, 40 * number + 10 : 40 * number + 40] = object_id
     used = ScriptedNetwork()
-    results = follow(segmenter(used, SegmenterConfig(max_side=max_side)), blank(2, LARGE), {0: prompt(given)})
+    results = follow(segmenter(used, native(max_side=max_side)), blank(2, LARGE), {0: prompt(given)})
     np.testing.assert_array_equal(results[0].labels, given)
     assert object_ids(results[1]) == list(ids)
     shares = used.masks[0].mean(dim=(1, 2)).tolist()
@@ -589,7 +606,7 @@ def test_frames_are_resized_with_antialiasing() -> None:
     used.query_encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     stripes = torch.tensor([255, 0, 0, 255], dtype=torch.uint8).repeat(48)
     frames = stripes.expand(2, 3, 128, -1)
-    follow(segmenter(used, SegmenterConfig(max_side=48)), frames, {0: prompt(box(0, 64, 0, 64, size=(128, 192)))})
+    follow(segmenter(used, native(max_side=48)), frames, {0: prompt(box(0, 64, 0, 64, size=(128, 192)))})
     assert seen[0].shape == (1, 3, 32, 48)
     assert (seen[0] - 0.5).abs().max() < 0.1
 
@@ -601,7 +618,7 @@ def test_native_labels_are_the_argmax_of_all_upsampled_scores(seed: int) -> None
     given = box(0, 60, 0, 40, 3) + box(0, 60, 50, 90, 5) + box(0, 60, 100, 190, 300)
     given = np.pad(given[:, :96], ((0, 64), (0, 96)))
     given[70:100, 100:150] = 300
-    runner = segmenter(used, SegmenterConfig(max_side=48))
+    runner = segmenter(used, native(max_side=48))
     result = follow(runner, blank(2, (128, 192)), {0: prompt(given, 3, 5, 300)})[1]
     full = F.interpolate(said[None], (128, 192), mode="bilinear", align_corners=False)[0]
     np.testing.assert_array_equal(result.labels, np.array([0, 3, 5, 300])[full.argmax(0).numpy()])
@@ -614,7 +631,7 @@ def test_ties_go_to_the_lower_id(max_side: int) -> None:
     said[0, :, : size[1] // 2] = -1  # the left half: a tie of the objects; the right: of all
     used = ScriptedNetwork([said])
     given = box(0, 20, 0, 20, 2) + box(0, 20, 30, 50, 4) + box(0, 20, 60, 90, 9)
-    result = follow(segmenter(used, SegmenterConfig(max_side=max_side)), blank(2), {0: prompt(given)})[1]
+    result = follow(segmenter(used, native(max_side=max_side)), blank(2), {0: prompt(given)})[1]
     assert set(np.unique(result.labels)) == {0, 2}
     assert (result.labels[:, :47] == 2).all()
     assert not result.labels[:, 49:].any()
@@ -628,7 +645,7 @@ def test_object_chunks_agree(chunk: int) -> None:
     frames, labels = clip(4, 4)
     prompts = {0: prompt(labels[0]), 2: prompt(labels[2], 1)}
     whole = follow(segmenter(), frames, prompts)
-    parts = follow(segmenter(config=SegmenterConfig(object_chunk=chunk)), frames, prompts)
+    parts = follow(segmenter(config=native(object_chunk=chunk)), frames, prompts)
     for all_at_once, in_chunks in zip(whole[1:], parts[1:], strict=True):
         assert all_at_once.probabilities is not None
         assert in_chunks.probabilities is not None
@@ -639,7 +656,7 @@ def test_object_chunks_agree(chunk: int) -> None:
 def test_a_small_workspace_agrees() -> None:
     frames, labels = clip(3)
     whole = follow(segmenter(), frames, {0: prompt(labels[0])})[2]
-    parts = follow(segmenter(config=SegmenterConfig(workspace=100)), frames, {0: prompt(labels[0])})[2]
+    parts = follow(segmenter(config=native(workspace=100)), frames, {0: prompt(labels[0])})[2]
     assert whole.probabilities is not None
     assert parts.probabilities is not None
     np.testing.assert_allclose(parts.probabilities, whole.probabilities, atol=1e-5)
@@ -648,7 +665,7 @@ def test_a_small_workspace_agrees() -> None:
 def test_refinement_makes_a_difference() -> None:
     frames, labels = clip(2)
     refined = follow(segmenter(), frames, {0: prompt(labels[0])})[1]
-    coarse = follow(segmenter(config=SegmenterConfig(refine=False)), frames, {0: prompt(labels[0])})[1]
+    coarse = follow(segmenter(config=native(refine=False)), frames, {0: prompt(labels[0])})[1]
     assert refined.probabilities is not None
     assert coarse.probabilities is not None
     assert np.abs(refined.probabilities - coarse.probabilities).max() > 1e-4
@@ -657,9 +674,7 @@ def test_refinement_makes_a_difference() -> None:
 def test_memory_every_second_frame_and_every_prompted_one() -> None:
     frames, labels = clip(6)
     used = ScriptedNetwork()
-    results = follow(
-        segmenter(used, SegmenterConfig(memory_every=2)), frames, {0: prompt(labels[0]), 3: prompt(labels[3])}
-    )
+    results = follow(segmenter(used, native(memory_every=2)), frames, {0: prompt(labels[0]), 3: prompt(labels[3])})
     absorbed = [result.bank.merged + result.bank.appended > 0 for result in results]
     assert absorbed == [True, False, True, True, True, False]
     assert (len(used.masks), len(used.answers)) == (4, 5)
@@ -685,7 +700,7 @@ def test_predicted_masks_are_memorized_as_probabilities() -> None:
 )
 def test_every_bank_runs(bank: BankConfig) -> None:
     frames, labels = clip(5)
-    runner = segmenter(config=SegmenterConfig(bank=bank), object_ids=(1, 2))
+    runner = segmenter(config=native(bank=bank), object_ids=(1, 2))
     results = follow(runner, frames, {0: prompt(labels[0])})
     assert all(result.labels.shape == (HEIGHT, WIDTH) for result in results)
     if bank.policy == "append":
@@ -697,7 +712,7 @@ def test_every_bank_runs(bank: BankConfig) -> None:
 def test_the_published_bank_stores_empty_masks_and_merges_prompts() -> None:
     frames, labels = clip(1)
     used = ScriptedNetwork([logits_for(np.zeros((HEIGHT, WIDTH), np.int32), (1, 2))])
-    runner = segmenter(used, SegmenterConfig(bank=BankConfig.published()))
+    runner = segmenter(used, native(bank=BankConfig.published()))
     twice = torch.cat([frames, frames, frames])
     results = follow(runner, twice, {0: prompt(labels[0]), 1: prompt(labels[0])})
     assert (results[1].bank.merged, results[1].bank.appended) == (3 * POSITIONS, 0)
@@ -709,7 +724,7 @@ def test_the_published_bank_stores_empty_masks_and_merges_prompts() -> None:
 def test_low_precision_stays_close(precision: Any) -> None:
     frames, labels = clip(2)
     exact = follow(segmenter(), frames, {0: prompt(labels[0])})[1]
-    rounded = follow(segmenter(config=SegmenterConfig(precision=precision)), frames, {0: prompt(labels[0])})[1]
+    rounded = follow(segmenter(config=native(precision=precision)), frames, {0: prompt(labels[0])})[1]
     assert exact.probabilities is not None
     assert rounded.probabilities is not None
     assert rounded.probabilities.dtype == np.float32
@@ -721,14 +736,14 @@ def test_low_precision_stays_close(precision: Any) -> None:
 
 
 def test_a_budget_below_two_frames_is_refused_with_the_numbers_before_any_frame() -> None:
-    runner = segmenter(config=SegmenterConfig(bank=BankConfig(budget=143)), object_ids=(1, 2))
+    runner = segmenter(config=native(bank=BankConfig(budget=143)), object_ids=(1, 2))
     with pytest.raises(BudgetTooSmall, match=r"143 rows.* 3 channels.*24 positions.*144.*max_side"):
         runner.check_budget(HEIGHT, WIDTH)
 
 
 def test_a_budget_of_two_frames_suffices() -> None:
     frames, labels = clip(5)
-    runner = segmenter(config=SegmenterConfig(bank=BankConfig(budget=144)), object_ids=(1, 2))
+    runner = segmenter(config=native(bank=BankConfig(budget=144)), object_ids=(1, 2))
     runner.check_budget(HEIGHT, WIDTH)
     results = follow(runner, frames, {n: prompt(labels[n]) for n in (0, 2, 4)})
     assert max(result.bank.size for result in results) <= 144
@@ -736,7 +751,7 @@ def test_a_budget_of_two_frames_suffices() -> None:
 
 
 def test_the_budget_counts_positions_at_network_size() -> None:
-    config = SegmenterConfig(bank=BankConfig(budget=144), max_side=96)
+    config = native(bank=BankConfig(budget=144), max_side=96)
     segmenter(config=config, object_ids=(1, 2)).check_budget(640, 960)
     with pytest.raises(BudgetTooSmall):
         segmenter(config=config, object_ids=(1, 2)).check_budget(960, 960)
@@ -744,7 +759,7 @@ def test_the_budget_counts_positions_at_network_size() -> None:
 
 def test_an_object_nobody_announced_is_refused_when_it_does_not_fit() -> None:
     frames, labels = clip(2)
-    runner = segmenter(config=SegmenterConfig(bank=BankConfig(budget=96)), object_ids=(1,))
+    runner = segmenter(config=native(bank=BankConfig(budget=96)), object_ids=(1,))
     runner.check_budget(HEIGHT, WIDTH)
     with pytest.raises(BudgetTooSmall):
         runner.step(frames[0], prompt(labels[0]))
@@ -760,7 +775,7 @@ def test_the_default_budget_always_suffices_and_grows_with_the_objects() -> None
 def test_announced_objects_share_the_budget_from_the_first_frame() -> None:
     """With 4 objects to come, the share is 40 rows: one frame's 24 and 16 more."""
     frames, labels = clip(4, 1)
-    config = SegmenterConfig(bank=BankConfig(budget=240, policy="append"))
+    config = native(bank=BankConfig(budget=240, policy="append"))
     planned = follow(segmenter(config=config, object_ids=(1, 2, 3, 4)), frames, {0: prompt(labels[0])})
     alone = follow(segmenter(config=config, object_ids=(1,)), frames, {0: prompt(labels[0])})
     assert [result.bank.size for result in planned] == [48, 96, 96, 96]
@@ -856,10 +871,10 @@ def test_probabilities_come_only_when_asked_for() -> None:
 # State
 
 CONFIGURATIONS = {
-    "default": SegmenterConfig(),
-    "evicting": SegmenterConfig(bank=BankConfig(budget=180)),
-    "published": SegmenterConfig(bank=BankConfig.published()),
-    "first_last": SegmenterConfig(bank=BankConfig(policy="first_last"), memory_every=2),
+    "default": native(),
+    "evicting": native(bank=BankConfig(budget=180)),
+    "published": native(bank=BankConfig.published()),
+    "first_last": native(bank=BankConfig(policy="first_last"), memory_every=2),
 }
 
 
@@ -949,6 +964,6 @@ def test_two_segmenters_of_one_network_do_not_disturb_each_other() -> None:
 def test_two_tiny_objects_in_one_network_pixel_both_have_rows() -> None:
     given = tiny((51, 61), (50, 60))  # both fall into the pixel (25, 30)
     used = ScriptedNetwork()
-    follow(segmenter(used, SegmenterConfig(max_side=96)), blank(1, LARGE), {0: prompt(given)})
+    follow(segmenter(used, native(max_side=96)), blank(1, LARGE), {0: prompt(given)})
     pixels = [used.masks[0][k].nonzero().tolist() for k in (1, 2)]
     assert [len(found) for found in pixels] == [1, 1] and pixels[0] != pixels[1]
