@@ -19,7 +19,8 @@ from model.segmenter import Precision, SegmenterConfig
 from pipeline.config import Device, WorkerConfig, in_ray_cluster
 from pipeline.errors import InvalidInput
 from pipeline.manifest import VideoTask, read_manifest
-from pipeline.run import LocalPool, Pool, RunSummary, run
+from pipeline.pool import LocalPool, Pool
+from pipeline.run import RunSummary, run
 from pipeline.storage import absolute_url
 from pipeline.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
 

@@ -13,7 +13,7 @@ from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, Ray
 
 from pipeline.config import WorkerConfig, in_ray_cluster
 from pipeline.errors import InvalidInput, PipelineError, StoreUnavailable, WorkerLost
-from pipeline.run import Event, Failure, attempt_job
+from pipeline.pool import Event, Failure, attempt_job
 from pipeline.scheduler import Job
 from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
 

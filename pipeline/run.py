@@ -9,144 +9,21 @@ import importlib.metadata
 import json
 import os
 import platform
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Protocol, Self
 
 from pipeline.commits import Commit, CommitLog, claim_output, sync_videos, video_identity, write_rows
 from pipeline.config import WorkerConfig
 from pipeline.errors import InvalidInput, PipelineError
 from pipeline.manifest import VideoTask
+from pipeline.pool import Event, Failure, Pool
 from pipeline.scheduler import Job, Scheduler, Work, cost, num_frames
 from pipeline.storage import Fingerprints, Store
-from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
+from pipeline.worker import VideoOutcome, WorkerCounts
 
 _TICK_S = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why an attempt, or the plan for a video, came to nothing."""
-
-    cause: str
-    """Class name of the error."""
-    message: str
-    retryable: bool = False
-    frame_index: int | None = None
-    """Frame at which the network gave up."""
-    worker: str | None = None
-    host: str | None = None
-    """Machine of that worker; None: unknown, or planning."""
-
-    @classmethod
-    def of(cls, error: BaseException, *, worker: str | None = None, host: str | None = None) -> "Failure":
-        """What `failures` keeps of an error."""
-        text = str(error) or repr(error)
-        return cls(
-            cause=type(error).__name__,
-            message=text.encode(errors="backslashreplace").decode(),  # names of files need not be UTF-8
-            retryable=isinstance(error, PipelineError) and error.retryable,
-            frame_index=getattr(error, "frame_index", None),
-            worker=worker,
-            host=host,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """An attempt is over."""
-
-    job: Job
-    result: VideoOutcome | Failure
-
-
-class Pool(Protocol):
-    """Workers that take one job each, for the time of the context. `LocalPool` is the one without Ray."""
-
-    def __enter__(self) -> Self:
-        """Start the workers. Raises InvalidInput, InvalidCheckpoint when they cannot be."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End the workers; after an error without waiting for what they have in hand."""
-
-    def idle(self) -> int:
-        """How many workers could take a job now."""
-
-    def submit(self, job: Job, attempt: str) -> None:
-        """Give a job to an idle worker."""
-
-    def wait(self, timeout_s: float) -> list[Event]:
-        """Attempts that are over; waits up to `timeout_s` for the first."""
-
-    def counts(self) -> WorkerCounts:
-        """How far all workers are together."""
-
-
-def attempt_job(worker: VideoWorker, job: Job, attempt: str, name: str) -> VideoOutcome | Failure:
-    """Run one job; whatever goes wrong with a video is a `Failure`, so that the worker lives on."""
-    try:
-        return worker.process(job.task, attempt)
-    except Exception as error:  # also a bug that one odd video brings out must not end the run
-        return Failure.of(error, worker=name, host=platform.node())
-
-
-class LocalPool:
-    """One worker in a thread of this process."""
-
-    def __init__(self, config: WorkerConfig) -> None:
-        self._worker = VideoWorker(config)
-        self._jobs: queue.Queue[tuple[Job, str] | None] = queue.Queue()
-        self._events: queue.Queue[Event] = queue.Queue()
-        self._thread = threading.Thread(target=self._work, name="local-worker", daemon=True)
-        self._busy = False
-
-    def __enter__(self) -> Self:
-        self._worker.setup()
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._worker.stop()
-        self._jobs.put(None)
-        self._thread.join()
-        self._worker.close()
-
-    def _work(self) -> None:
-        self._worker.limit_threads()
-        while (item := self._jobs.get()) is not None:
-            job, attempt = item
-            self._events.put(Event(job=job, result=attempt_job(self._worker, job, attempt, "local")))
-
-    def idle(self) -> int:
-        """1 or 0."""
-        return 0 if self._busy else 1
-
-    def submit(self, job: Job, attempt: str) -> None:
-        """Start the job in the worker's thread."""
-        self._busy = True
-        self._jobs.put((job, attempt))
-
-    def wait(self, timeout_s: float) -> list[Event]:
-        """The finished attempt, if there is one within `timeout_s`."""
-        try:
-            event = self._events.get(timeout=timeout_s)
-        except queue.Empty:
-            return []
-        self._busy = False
-        return [event]
-
-    def counts(self) -> WorkerCounts:
-        """How far the worker is."""
-        return self._worker.counts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ from model.checkpoint import to_bytes
 from model.network import untrained
 from pipeline import tables
 from pipeline.errors import InvalidCheckpoint
-from pipeline.run import Failure, RunSummary
+from pipeline.pool import Failure
+from pipeline.run import RunSummary
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
 

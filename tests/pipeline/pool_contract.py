@@ -21,7 +21,8 @@ from pipeline.commits import CommitLog
 from pipeline.config import WorkerConfig
 from pipeline.errors import InvalidCheckpoint
 from pipeline.manifest import VideoTask
-from pipeline.run import LocalPool, Pool, RunSummary, run
+from pipeline.pool import LocalPool, Pool
+from pipeline.run import RunSummary, run
 from pipeline.storage import Store
 from pipeline.video import open_video
 from pipeline.weights import load_network

@@ -17,8 +17,9 @@ from ray.exceptions import ActorDiedError
 from pipeline import tables
 from pipeline.config import WorkerConfig
 from pipeline.errors import InvalidInput, PipelineError, StoreUnavailable, WorkerLost
+from pipeline.pool import Event, Failure, LocalPool, Pool
 from pipeline.ray_pool import RayPool, _Actor, cluster_gpus
-from pipeline.run import Event, Failure, LocalPool, Pool, Progress, run
+from pipeline.run import Progress, run
 from pipeline.scheduler import Job
 from pipeline.worker import WorkerCounts
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, digests, write_corpus

@@ -23,7 +23,8 @@ from pipeline import tables
 from pipeline.config import WorkerConfig
 from pipeline.errors import InvalidCheckpoint, InvalidOutput, StoreUnavailable
 from pipeline.manifest import VideoTask
-from pipeline.run import Event, Failure, LocalPool, Pool, Progress, run
+from pipeline.pool import Event, Failure, LocalPool, Pool
+from pipeline.run import Progress, run
 from pipeline.scheduler import Job, Scheduler
 from pipeline.storage import Store
 from pipeline.weights import load_network
