@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format scatter clean
+.PHONY: demo test check format scatter benchmark benchmark-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/vos-batch demo
@@ -26,6 +26,12 @@ scatter: $(VENV)/dev
 	$(PIP) setuptools wheel
 	$(PIP) --no-build-isolation --no-deps torch-scatter==2.1.2
 	$(BIN)/python -m pytest -m scatter
+
+benchmark: $(VENV)/installed
+	$(BIN)/vos-batch benchmark
+
+benchmark-gpu: $(VENV)/installed
+	$(BIN)/vos-batch benchmark --device cuda
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -2,12 +2,24 @@
 
 import typer
 
-from jobs import checkpoints, compose, convert_checkpoint, demo, evaluate, manifest, segment, status, train
+from jobs import (
+    ablate,
+    benchmark,
+    checkpoints,
+    compose,
+    convert_checkpoint,
+    demo,
+    evaluate,
+    manifest,
+    segment,
+    status,
+    train,
+)
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Batch video object segmentation: masks and uncertainty as tables."
 )
-for job in (segment, status, evaluate, demo, train, compose, checkpoints, convert_checkpoint):
+for job in (segment, status, evaluate, benchmark, demo, train, compose, ablate, checkpoints, convert_checkpoint):
     app.registered_commands += job.app.registered_commands
 app.add_typer(manifest.app, name="manifest", help="Make manifests.")
 

@@ -6,11 +6,11 @@ one after the other, so memory grows neither with the number of videos nor with 
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from rich.text import Text
 
 from jobs import listing
 from jobs.console import exit_on_error, stdout
-from model.metrics import ObjectScore, Scores, SequenceScorer, mean_scores
+from model.metrics import ObjectScore, Scores, SequenceScorer, mean_scores, rank_correlation
 from model.result import Labels
 from pipeline import rle, tables
 from pipeline.annotations import read_mask
@@ -34,7 +34,7 @@ from pipeline.video import natural_key
 
 _MASKS, _MASK_SUFFIX = "Annotations", ".png"
 _FRAME_COLUMNS = ["frame_index", "frame_name", "prompted"]
-_MASK_COLUMNS = ["frame_index", "object_id", "height", "width", "rle"]
+_MASK_COLUMNS = ["frame_index", "object_id", "height", "width", "rle", "uncertainty"]
 _ROWS_PER_BATCH = 1024
 _TRUTHS_AHEAD = 4
 
@@ -55,6 +55,8 @@ class SequenceScore:
     video_id: str
     objects: tuple[ObjectScore, ...]
     """By ascending id, at least one."""
+    uncertainty_and_error: tuple[tuple[float, float], ...] = field(repr=False)
+    """Of each scored object-frame that has an uncertainty: this, and 1 - J."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know."""
 
@@ -75,6 +77,19 @@ class Evaluation:
     def objects(self) -> list[ObjectScore]:
         """All objects of all sequences: the benchmark's means are over these."""
         return [score for sequence in self.sequences for score in sequence.objects]
+
+    @property
+    def uncertainty_and_error(self) -> list[tuple[float, float]]:
+        """`uncertainty_and_error` of all sequences."""
+        return [pair for sequence in self.sequences for pair in sequence.uncertainty_and_error]
+
+    @property
+    def uncertainty_correlation(self) -> float | None:
+        """Spearman's rank correlation of uncertainty with 1 - J over object-frames: 1 if it sorts them by their error.
+
+        None for fewer than three object-frames, or where all have the same uncertainty or the same J.
+        """
+        return rank_correlation(self.uncertainty_and_error)
 
 
 def evaluate(
@@ -155,6 +170,12 @@ class _TruthMask:
     prompted: bool
 
 
+class _Prediction(NamedTuple):
+    labels: Labels
+    uncertainty: dict[int, float | None]
+    """By object."""
+
+
 class _Evaluator:
     """One output and its truth."""
 
@@ -195,13 +216,20 @@ class _Evaluator:
         frames = self._frames.to_table(columns=_FRAME_COLUMNS, filter=pc.field("video_id") == video_id).to_pylist()
         names = listing.files(self._truth, _MASK_SUFFIX, video_id)
         masks = _belonging(names, frames, self._truth.url_of(video_id))
-        scorer = SequenceScorer()
-        predictions = _label_maps(self._mask_rows(video_id), [mask.frame_index for mask in masks], size)
+        scorer, uncertainties = SequenceScorer(), []
+        predictions = _predictions(self._mask_rows(video_id), [mask.frame_index for mask in masks], size)
         with Ahead(self._truths(video_id, masks, size), _TRUTHS_AHEAD) as truths:
             for mask, truth, prediction in zip(masks, truths, predictions, strict=True):
-                scorer.add(prediction, truth, prompted=mask.prompted)
+                scorer.add(prediction.labels, truth, prompted=mask.prompted)
+                uncertainties.append(prediction.uncertainty)
         notes = [*_notes_on_frames(names, masks, frames), *self._notes_on_objects(scorer)]
-        return SequenceScore(video_id=video_id, objects=self._objects(scorer), notes=tuple(notes))
+        objects = self._objects(scorer)
+        return SequenceScore(
+            video_id=video_id,
+            objects=objects,
+            uncertainty_and_error=tuple(_uncertainty_and_error(objects, uncertainties)),
+            notes=tuple(notes),
+        )
 
     def _mask_rows(self, video_id: str) -> Iterator[dict[str, Any]]:
         """In the file's order, by frame and object; few of them at a time."""
@@ -300,10 +328,10 @@ def _notes_on_frames(
         yield f"the truth has {len(names)} masks: they count as frames 0 to {len(names) - 1} of the video"
 
 
-def _label_maps(
+def _predictions(
     rows: Iterable[dict[str, Any]], frame_indices: Iterable[int], size: tuple[int, int]
-) -> Iterator[Labels]:
-    """The predicted labels of the wanted frames, both in ascending order; a frame without rows is background."""
+) -> Iterator[_Prediction]:
+    """What is predicted of the wanted frames, both in ascending order; a frame without rows is background."""
     by_frame = groupby(rows, key=itemgetter("frame_index"))
     index, objects = next(by_frame, (None, iter(())))
     for wanted in frame_indices:
@@ -312,11 +340,22 @@ def _label_maps(
         yield _drawn(objects if index == wanted else (), size)
 
 
-def _drawn(objects: Iterable[dict[str, Any]], size: tuple[int, int]) -> Labels:
-    labels: Labels = np.zeros(size, np.int32)
+def _drawn(objects: Iterable[dict[str, Any]], size: tuple[int, int]) -> _Prediction:
+    drawn = _Prediction(np.zeros(size, np.int32), {})
     for row in objects:
-        labels[rle.decode(row["rle"], row["height"], row["width"])] = row["object_id"]
-    return labels
+        drawn.labels[rle.decode(row["rle"], row["height"], row["width"])] = row["object_id"]
+        drawn.uncertainty[row["object_id"]] = row["uncertainty"]
+    return drawn
+
+
+def _uncertainty_and_error(
+    objects: Iterable[ObjectScore], uncertainties: Sequence[dict[int, float | None]]
+) -> Iterator[tuple[float, float]]:
+    for score in objects:
+        for frame, J in zip(score.frames, score.J_by_frame, strict=True):
+            uncertainty = uncertainties[frame].get(score.object_id)
+            if uncertainty is not None:
+                yield uncertainty, 1 - J
 
 
 def _check_size(labels: Labels, size: tuple[int, int], where: str) -> None:
@@ -336,6 +375,9 @@ def _nothing(truth: str, skipped: dict[str, str]) -> str:
 
 def _show(evaluation: Evaluation, console: Console) -> None:
     console.print(_table(evaluation))
+    correlation, number = evaluation.uncertainty_correlation, len(evaluation.uncertainty_and_error)
+    if correlation is not None:
+        console.print(f"uncertainty against 1 - J: Spearman {correlation:.2f} over {number:,} object-frames")
     for sequence in evaluation.sequences:
         for note in sequence.notes:
             console.print(f"note: {sequence.video_id}: {note}")

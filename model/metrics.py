@@ -1,4 +1,5 @@
-"""Region similarity J and boundary accuracy F of masks, as the DAVIS 2017 benchmark defines them.
+"""Region similarity J and boundary accuracy F of masks, as the DAVIS 2017 benchmark defines them, and how one
+quantity ranks with another.
 
 Legend: T frames, H, W frame size.
 """
@@ -6,7 +7,7 @@ Legend: T frames, H, W frame size.
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import cv2
@@ -28,6 +29,7 @@ RECALLED = 0.5
 """A frame counts for recall when its J or F is above this."""
 
 _BOTH_EMPTY = (1.0, 1.0)
+_FEWEST_PAIRS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,10 @@ class ObjectScore(Scores):
     """How well one object was segmented."""
 
     object_id: int
+    frames: Sequence[int] = field(repr=False)
+    """The scored frames, by their position among those that have a truth."""
+    J_by_frame: tuple[float, ...] = field(repr=False)
+    """J of each of `frames`."""
 
 
 class SequenceScorer:
@@ -116,14 +122,14 @@ class SequenceScorer:
 
     def _score(self, object_id: int, frames: Sequence[int]) -> ObjectScore:
         scores = self._scores.get(object_id, {})
-        return _object_score(object_id, [scores.get(t, _BOTH_EMPTY) for t in frames])
+        return _object_score(object_id, frames, [scores.get(t, _BOTH_EMPTY) for t in frames])
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
     """Means over objects, each counting the same however many frames it has; ValueError without any."""
     if not scores:
         raise ValueError("no object was scored: pass at least one")
-    measures = [field.name for field in fields(Scores) if field.name != "num_frames"]
+    measures = [measure.name for measure in fields(Scores) if measure.name != "num_frames"]
     means = {name: float(np.mean([getattr(score, name) for score in scores])) for name in measures}
     return Scores(num_frames=sum(score.num_frames for score in scores), **means)
 
@@ -148,6 +154,19 @@ def boundary_accuracy(pred: Mask, truth: Mask) -> float:
     radius = boundary_tolerance(pred.shape[0], pred.shape[1])
     crop = _crop_around(pred | truth, radius)
     return _boundary_f(_boundary(pred[crop]), _boundary(truth[crop]), radius)
+
+
+def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """Spearman's rank correlation of pairs of finite numbers, in [-1, 1]; equal values share their mean rank.
+
+    None for fewer than three pairs, or where one side is constant: no order can be told.
+    """
+    if len(pairs) < _FEWEST_PAIRS:
+        return None
+    first, second = (_ranks(side) for side in np.asarray(pairs, np.float64).T)
+    if not np.ptp(first) or not np.ptp(second):
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def boundary_tolerance(height: int, width: int) -> int:
@@ -200,7 +219,7 @@ def _ids_in(labels: Labels) -> list[int]:
 def _score_object(pred: LabelMaps, truth: LabelMaps, frames: range, object_id: int) -> ObjectScore:
     for t in frames:
         _check_same_shape(pred[t], truth[t])
-    return _object_score(object_id, [_frame_scores(pred[t], truth[t], object_id) for t in frames])
+    return _object_score(object_id, frames, [_frame_scores(pred[t], truth[t], object_id) for t in frames])
 
 
 def _frame_scores(pred_labels: Labels, truth_labels: Labels, object_id: int) -> tuple[float, float]:
@@ -209,7 +228,7 @@ def _frame_scores(pred_labels: Labels, truth_labels: Labels, object_id: int) -> 
     return region_similarity(pred, truth), boundary_accuracy(pred, truth)
 
 
-def _object_score(object_id: int, scores: Sequence[tuple[float, float]]) -> ObjectScore:
+def _object_score(object_id: int, frames: Sequence[int], scores: Sequence[tuple[float, float]]) -> ObjectScore:
     J, F = np.array(scores).T
     return ObjectScore(
         object_id=object_id,
@@ -220,6 +239,8 @@ def _object_score(object_id: int, scores: Sequence[tuple[float, float]]) -> Obje
         F=float(F.mean()),
         F_recall=float(np.mean(F > RECALLED)),
         F_decay=_decay(F),
+        frames=frames,
+        J_by_frame=tuple(J.tolist()),
     )
 
 
@@ -227,6 +248,12 @@ def _decay(values: NDArray[np.float64]) -> float:
     # The benchmark's quarters: neighbours share a frame, and its rounding takes halves up.
     edges = np.round(np.linspace(1, len(values), 5) + 1e-10).astype(int) - 1
     return float(values[: edges[1] + 1].mean() - values[edges[3] :].mean())
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    mean_rank: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
+    return mean_rank[place]
 
 
 def _crop_around(mask: Mask, margin: int) -> tuple[slice, slice]:

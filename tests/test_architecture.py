@@ -62,6 +62,7 @@ ORDER = {
         "status",
         "checkpoints",
         "evaluate",
+        "benchmark",
         "ablate",
         "overlay",
         "demo",

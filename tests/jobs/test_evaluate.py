@@ -61,8 +61,12 @@ def put_video(
     names: Sequence[str] | None = None,
     start: int = 0,
     prompted: Sequence[int] = (0,),
+    uncertainty: Sequence[float | None] = (),
 ) -> None:
-    """Commit a video with these masks. `names` are those of a folder's frames; else it is a video file."""
+    """Commit a video with these masks. `names` are those of a folder's frames; else it is a video file.
+
+    `uncertainty`: in each frame that of all its objects.
+    """
     store = Store(output)
     claim_output(store)
     known: set[int] = set()
@@ -71,7 +75,8 @@ def put_video(
             index = start + position
             known |= set(np.flatnonzero(np.bincount(frame.ravel())).tolist()) - {0}
             info = Info(index, names[position] if names else None)
-            writer.add(info, result(frame, sorted(known), prompted=index in prompted))
+            value = uncertainty[position] if uncertainty else None
+            writer.add(info, result(frame, sorted(known), value, prompted=index in prompted))
         files = writer.finish()
     made = make_commit(video_id)
     size = {"height": predictions[0].shape[0], "width": predictions[0].shape[1], "frames_decoded": len(predictions)}
@@ -80,10 +85,10 @@ def put_video(
     )
 
 
-def result(frame: LabelMap, object_ids: Sequence[int], *, prompted: bool) -> FrameResult:
+def result(frame: LabelMap, object_ids: Sequence[int], uncertainty: float | None, *, prompted: bool) -> FrameResult:
     return FrameResult(
         labels=frame.astype(np.int32),
-        objects=tuple(ObjectStatistics(object_id=i, score=None, uncertainty=None) for i in object_ids),
+        objects=tuple(ObjectStatistics(object_id=i, score=None, uncertainty=uncertainty) for i in object_ids),
         statistics=None,
         bank=BankStatistics(),
         prompted=prompted,
@@ -270,6 +275,84 @@ def test_binary_masks_are_object_1(output: str, tmp_path: Path) -> None:
         evaluate(output, truth)
     (score,) = evaluate(output, truth, binary_masks=True).objects
     assert (score.object_id, score.J) == (1, 1.0)
+
+
+# --- whether the uncertainty means something
+
+
+def shrinking(*widths: int) -> NDArray[np.uint8]:
+    """Object 1 with its `widths` leftmost columns: against ten columns of truth J is width / 10."""
+    made = labels(*[0] * len(widths))
+    for frame, width in zip(made, widths, strict=True):
+        frame[:, :width] = 1
+    return made
+
+
+def correlation_of(output: str, truth: str, protocol: str = "all-frames") -> tuple[float | None, int]:
+    evaluation = evaluate(output, truth, protocol=protocol)
+    return evaluation.uncertainty_correlation, len(evaluation.uncertainty_and_error)
+
+
+def test_uncertainty_that_sorts_frames_by_their_error_correlates_with_it(output: str, tmp_path: Path) -> None:
+    put_video(output, "v", shrinking(10, 8, 4, 6), uncertainty=[None, 0.125, 0.75, 0.25])
+    truth = put_truth(tmp_path / "davis", "v", labels(1, 1, 1, 1))
+    evaluation = evaluate(output, truth, protocol="all-frames")
+    assert sorted(evaluation.uncertainty_and_error) == [
+        (0.125, pytest.approx(0.2)),
+        (0.25, pytest.approx(0.4)),
+        (0.75, pytest.approx(0.6)),
+    ]
+    assert evaluation.uncertainty_correlation == pytest.approx(1)
+
+
+def test_only_scored_object_frames_with_an_uncertainty_count(output: str, tmp_path: Path) -> None:
+    """The first frame is prompted; DAVIS leaves out the last one too; another has no uncertainty."""
+    put_video(output, "v", shrinking(10, 2, 4, 5, 6, 1), uncertainty=[0.9, 0.1, None, 0.2, 0.3, 0.9])
+    truth = put_truth(tmp_path / "davis", "v", labels(1, 1, 1, 1, 1, 1))
+    assert correlation_of(output, truth, "davis2017") == (pytest.approx(-1), 3)
+    assert correlation_of(output, truth) == (pytest.approx(0.2), 4)
+
+
+def test_object_frames_of_all_videos_and_objects_count_together(output: str, tmp_path: Path) -> None:
+    both = labels(1, 1, 1)
+    both[:, :, 20:] = 2
+    found = both.copy()
+    found[2][found[2] == 2] = 0
+    put_video(output, "pair", found, uncertainty=[None, 0.1, 0.2])
+    put_video(output, "single", shrinking(10, 5), uncertainty=[None, 0.15])
+    put_truth(tmp_path / "davis", "pair", both)
+    evaluation = evaluate(output, put_truth(tmp_path / "davis", "single", labels(1, 1)), protocol="all-frames")
+    errors = [error for _, error in evaluation.uncertainty_and_error]
+    assert errors == [0, 0, 0, 1, 0.5]
+
+
+def test_masks_of_the_truth_are_matched_by_frame(output: str, tmp_path: Path) -> None:
+    """Every other frame has a truth."""
+    names = [f"{index}.jpg" for index in range(5)]
+    put_video(output, "v", shrinking(10, 0, 5, 0, 10), names=names, uncertainty=[None, 0.1, 0.2, 0.3, 0.4])
+    truth = put_truth(tmp_path / "davis", "v", labels(1, 1, 1), names=["0", "2", "4"])
+    found = evaluate(output, truth, protocol="all-frames").uncertainty_and_error
+    assert found == [(pytest.approx(0.2), 0.5), (pytest.approx(0.4), 0)]
+
+
+@pytest.mark.parametrize(
+    ("widths", "uncertainty"),
+    [((10, 5, 6), [None, 0.1, 0.2]), ((10, 5, 6, 7), [None] + [0.5] * 3), ((10, 5, 5, 5), [None, 0.1, 0.2, 0.3])],
+)
+def test_no_correlation_of_too_few_or_of_constants(
+    output: str, tmp_path: Path, widths: Sequence[int], uncertainty: list[float | None]
+) -> None:
+    put_video(output, "v", shrinking(*widths), uncertainty=uncertainty)
+    truth = put_truth(tmp_path / "davis", "v", labels(*[1] * len(widths)))
+    assert evaluate(output, truth, protocol="all-frames").uncertainty_correlation is None
+    assert "Spearman" not in call(output, "--truth", truth, "--all-frames").output
+
+
+def test_the_command_prints_the_correlation(output: str, tmp_path: Path) -> None:
+    put_video(output, "v", shrinking(10, 8, 4, 6), uncertainty=[None, 0.1, 0.2, 0.3])
+    truth = put_truth(tmp_path / "davis", "v", labels(1, 1, 1, 1))
+    shown = call(output, "--truth", truth, "--all-frames")
+    assert "uncertainty against 1 - J: Spearman 0.50 over 3 object-frames" in shown.output
 
 
 # --- what cannot be scored

@@ -18,6 +18,7 @@ from model.metrics import (
     boundary_accuracy,
     boundary_tolerance,
     mean_scores,
+    rank_correlation,
     region_similarity,
     score_sequence,
 )
@@ -414,3 +415,44 @@ def test_means_are_over_objects() -> None:
     assert (mean.J, mean.F, mean.J_and_F, mean.J_recall, mean.num_frames) == (0.5, 0.5, 0.5, 0.5, 3)
     with pytest.raises(ValueError, match="no object"):
         mean_scores([])
+
+
+def test_the_frames_of_a_score_and_their_similarities() -> None:
+    found = scored(labels(1, 1, 0, 1), labels(0, 1, 1, 1), prompted=(1,))
+    (benchmark,) = found.davis2017()
+    assert (list(benchmark.frames), benchmark.J_by_frame) == ([1, 2], (1.0, 0.0))
+    (every,) = found.all_frames()
+    assert (list(every.frames), every.J_by_frame) == ([2, 3], (0.0, 1.0))
+
+
+# --- ranks
+
+FEW_VALUES = st.sampled_from([-2.0, 0.0, 0.5, 1.0, 3.0])
+PAIRS = st.lists(st.tuples(FEW_VALUES, FEW_VALUES), min_size=3, max_size=12)
+
+
+def mean_ranks(values: list[float]) -> list[float]:
+    """Each value's rank by counting: those below it, and half of its equals."""
+    return [sum((other < value) + (other == value) / 2 for other in values) for value in values]
+
+
+@settings(deadline=None)
+@given(PAIRS)
+def test_rank_correlation_is_the_correlation_of_mean_ranks(pairs: list[tuple[float, float]]) -> None:
+    first, second = (np.array(mean_ranks(list(side))) for side in zip(*pairs, strict=True))
+    found = rank_correlation(pairs)
+    if found is None:
+        assert len(set(first)) == 1 or len(set(second)) == 1
+    else:
+        first, second = first - first.mean(), second - second.mean()
+        assert found == pytest.approx(first @ second / np.sqrt((first @ first) * (second @ second)))
+
+
+def test_rank_correlation_sees_order_alone() -> None:
+    assert rank_correlation([(0, 0), (1, 1e-6), (2, 1e6), (3, 1e7)]) == pytest.approx(1)
+    assert rank_correlation([(0, 3), (1, 2.5), (2, -7)]) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize("pairs", [[], [(0, 0), (1, 1)], [(1, 0), (1, 1), (1, 2)], [(0, 1), (1, 1), (2, 1)]])
+def test_rank_correlation_needs_three_pairs_and_two_values(pairs: list[tuple[float, float]]) -> None:
+    assert rank_correlation(pairs) is None
