@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from jobs.console import exit_on_error, stdout
 from pipeline import tables
-from pipeline.commits import Commit, CommitLog, check_output
+from pipeline.commits import check_output
 from pipeline.storage import Store
 
 app = typer.Typer(add_completion=False)
@@ -39,6 +40,18 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LastRun:
+    """The run that was begun last; it may be over."""
+
+    run_id: str
+    started_at: datetime
+    videos: int
+    """Videos that it has to do."""
+    committed: int
+    """Those of them that it has committed so far."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """An OUTPUT at one moment."""
 
@@ -46,39 +59,55 @@ class Status:
     videos: dict[str, int]
     """Committed videos by their status: complete, truncated, damaged."""
     frames: int
-    """Rows of `frames`."""
-    object_frames: int
-    """Rows of `masks`."""
+    """Decoded frames of these videos."""
+    objects: int
+    """Objects of these videos."""
     bytes: int
-    """Of the committed masks and frames files."""
+    """Of all files in masks and frames, those included that are not committed yet."""
     last_commit_at: datetime | None
     failures: tuple[Failure, ...]
     """By video_id."""
     runs: tuple[str, ...]
-    """Run ids, in order of name."""
+    """Run ids, oldest first."""
+    last_run: LastRun | None
 
 
 def read_status(output: str) -> Status:
-    """The status of an output folder. Raises InvalidOutput when it is not ours, StoreUnavailable."""
+    """The status of an output folder, from listings and the tables `videos` and `failures`.
+
+    Raises InvalidOutput when it is not ours, StoreUnavailable.
+    """
     store = Store(output)
     check_output(store)
     # Failures first: a video committed in between then counts as done, not as both.
     failures = tables.open(store.url, "failures").to_table()
-    commits = CommitLog(store).read_all()
+    videos = tables.open(store.url, "videos").to_table()
+    runs = tuple(entry.name.removesuffix(".json") for entry in store.list("_runs"))
     return Status(
         output=store.url,
-        videos=dict(sorted(Counter(str(commit.video["status"]) for commit in commits).items())),
-        frames=sum(commit.files["frames"].rows for commit in commits),
-        object_frames=sum(commit.files["masks"].rows for commit in commits),
-        bytes=sum(record.bytes for commit in commits for record in commit.files.values()),
-        last_commit_at=max((commit.committed_at for commit in commits), default=None),
-        failures=_open_failures(failures, commits),
-        runs=tuple(entry.name.removesuffix(".json") for entry in store.list("_runs")),
+        videos=dict(sorted(Counter(videos["status"].to_pylist()).items())),
+        frames=pc.sum(videos["frames_decoded"]).as_py() or 0,
+        objects=pc.sum(pc.list_value_length(videos["objects"])).as_py() or 0,
+        bytes=sum(entry.size for table in ("masks", "frames") for entry in store.list(table)),
+        last_commit_at=pc.max(videos["committed_at"]).as_py(),
+        failures=_open_failures(failures, videos),
+        runs=runs,
+        last_run=_run(store, runs[-1], videos) if runs else None,
     )
 
 
-def _open_failures(failures: pa.Table, commits: Iterable[Commit]) -> tuple[Failure, ...]:
-    committed_at = {commit.video_id: commit.committed_at for commit in commits}
+def _run(store: Store, run_id: str, videos: pa.Table) -> LastRun:
+    record = json.loads(store.get(f"_runs/{run_id}.json"))
+    return LastRun(
+        run_id=run_id,
+        started_at=datetime.fromisoformat(record["started_at"]),
+        videos=record["videos"],
+        committed=pc.sum(pc.equal(videos["run_id"], run_id)).as_py() or 0,
+    )
+
+
+def _open_failures(failures: pa.Table, videos: pa.Table) -> tuple[Failure, ...]:
+    committed_at = dict(zip(videos["video_id"].to_pylist(), videos["committed_at"].to_pylist(), strict=True))
     columns = list(Failure.__dataclass_fields__)
     rows = failures.select(columns).sort_by("failed_at").to_pylist()
     latest = {row["video_id"]: Failure(**row) for row in rows}
@@ -122,11 +151,15 @@ def _summary(result: Status) -> Table:
     table.add_row("output", Text(result.output, overflow="fold"))
     table.add_row("videos", f"{sum(result.videos.values()):,} committed" + (f" ({by_status})" if by_status else ""))
     table.add_row("frames", f"{result.frames:,}")
-    table.add_row("object-frames", f"{result.object_frames:,}")
+    table.add_row("objects", f"{result.objects:,}")
     table.add_row("bytes", f"{result.bytes:,}")
     table.add_row("last commit", _time(result.last_commit_at))
     table.add_row("failed videos", f"{len(result.failures):,}")
     table.add_row("runs", f"{len(result.runs):,}")
+    if run := result.last_run:
+        table.add_row(
+            "last run", f"{run.committed:,} of {run.videos:,} videos committed, begun {_time(run.started_at)}"
+        )
     return table
 
 

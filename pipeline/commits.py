@@ -10,13 +10,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import InvalidOutput
+from pipeline.errors import InvalidOutput, StoreUnavailable
 from pipeline.manifest import VideoTask
 from pipeline.schema import SCHEMA_VERSION, to_table
 from pipeline.storage import Store
@@ -28,6 +29,8 @@ RESULT_VERSION = 1
 MARKER = "_vos-batch.json"
 _COMMITS = "_commits"
 _PARALLEL_READS = 16
+_LISTINGS = 10
+"""How often a reader lists again when a driver has removed what was listed."""
 
 
 def identity(task_inputs: Mapping[str, object]) -> str:
@@ -174,6 +177,29 @@ class CommitLog:
         except FileNotFoundError:
             return None
 
+    def video_rows(self) -> pa.Table:
+        """The row of `videos` of every committed video, right while a driver commits.
+
+        Read from the files of that table, and from the commits that stand in none of them yet: few requests, however
+        many videos there are. Raises InvalidOutput naming an unreadable file, StoreUnavailable.
+        """
+        for _ in range(_LISTINGS):
+            with suppress(FileNotFoundError):  # superseded or tidied up since it was listed: list again
+                return self._video_rows(set(self.current().items()))
+        raise StoreUnavailable(f"{self._store.url_of(_COMMITS)} lists files that cannot be found: try again")
+
+    def _video_rows(self, missing: set[tuple[str, str]]) -> pa.Table:
+        parts = []
+        with ThreadPoolExecutor(_PARALLEL_READS) as pool:
+            paths = [f"videos/{entry.name}" for entry in self._store.list("videos")]
+            for table in pool.map(lambda path: _read_videos(self._store, path), paths):
+                rank = _rank(table, missing)
+                missing = missing - rank.keys()
+                parts.append(table.take(list(rank.values())))
+            commits = pool.map(self.read, [commit_name(*video) for video in sorted(missing)])
+            rows = to_table("videos", [commit.video for commit in commits])
+        return pa.concat_tables([rows, *parts])
+
     def current(self) -> dict[str, str]:
         """Identity by safe name of every committed video; reads commits only where a video has several."""
         return {safe: self._current(safe, identities) for safe, identities in self.committed().items()}
@@ -307,13 +333,18 @@ def sync_videos(store: Store) -> None:
 def _keep(store: Store, path: str, wanted: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Reduce a file of `videos` to its wanted rows; what these are."""
     table = _read_videos(store, path)
-    rows = zip(map(safe_name, table["video_id"].to_pylist()), table["identity"].to_pylist(), strict=True)
-    rank = {row: index for index, row in enumerate(rows) if row in wanted}
+    rank = _rank(table, wanted)
     if not rank:
         store.delete(path)
     elif len(rank) < table.num_rows:
         _put_table(store, path, table.take(sorted(rank.values())))
     return set(rank)
+
+
+def _rank(table: pa.Table, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Where the wanted rows stand in a table of videos."""
+    rows = zip(map(safe_name, table["video_id"].to_pylist()), table["identity"].to_pylist(), strict=True)
+    return {row: index for index, row in enumerate(rows) if row in wanted}
 
 
 def _read_videos(store: Store, path: str) -> pa.Table:

@@ -410,6 +410,12 @@ class _Remote:
         return str(info.get("ETag") or _seconds(info.get("LastModified") or info.get("created"))).strip('"')
 
 
+class _S3(_Remote):
+    def get(self, url: str) -> bytes:
+        # With more than one at a time s3fs asks for the size before every read.
+        return cast(bytes, self._filesystem.cat_file(url, max_concurrency=1))
+
+
 class _Memory(_Remote):
     """memory://: one process, whose threads share file positions and whose create is not one step."""
 
@@ -460,14 +466,17 @@ def _backend(url: str) -> _Backend:
 @lru_cache(maxsize=8)
 def _connect(protocol: str, _process: int, _settings: tuple[tuple[str, str], ...]) -> _Backend:
     # A stale listings cache would hide what other machines wrote; a client does not survive a fork.
-    options = {"use_listings_cache": False} if protocol in ("s3", "s3a") else {}
+    s3 = protocol in ("s3", "s3a")
+    options = {"use_listings_cache": False} if s3 else {}
     try:
         filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
     except (ValueError, ImportError) as error:
         raise InvalidInput(
             f"no store is known for {protocol}:// ({error}): correct the URL, or install the fsspec package for it"
         ) from error
-    return _Memory(filesystem) if protocol == "memory" else _Remote(filesystem)
+    if protocol == "memory":
+        return _Memory(filesystem)
+    return _S3(filesystem) if s3 else _Remote(filesystem)
 
 
 def _is_temporary(name: str) -> bool:

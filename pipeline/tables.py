@@ -7,7 +7,7 @@ import pyarrow.dataset as ds
 from fsspec.core import url_to_fs
 
 from pipeline.commits import CommitLog, check_output
-from pipeline.schema import SCHEMAS, to_table
+from pipeline.schema import SCHEMAS
 from pipeline.storage import Store
 
 
@@ -21,8 +21,7 @@ def open(output_url: str, name: str) -> ds.Dataset:
     store = Store(output_url)
     check_output(store)
     if name == "videos":
-        rows = to_table(name, [commit.video for commit in CommitLog(store).read_all()])
-        return ds.dataset(rows)
+        return ds.dataset(CommitLog(store).video_rows())
     paths = _failure_files(store) if name == "failures" else _committed_files(store, name)
     return _dataset(store, paths, schema)
 

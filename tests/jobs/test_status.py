@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from jobs.status import app, read_status
+from jobs.status import LastRun, app, read_status
 from pipeline.commits import Commit, CommitLog, claim_output, write_rows
 from pipeline.errors import InvalidOutput
 from pipeline.storage import Store
@@ -22,9 +22,9 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def commit(store: Store, video_id: str, status: str = "complete", minute: int = 0) -> None:
+def commit(store: Store, video_id: str, minute: int = 0, **row: object) -> None:
     made = make_commit(video_id, minute=minute)
-    video = {**made.video, "status": status}
+    video = {**made.video, **row}
     CommitLog(store).commit(Commit(video_id=video_id, identity=made.identity, files=made.files, video=video))
 
 
@@ -38,21 +38,39 @@ def at(minute: int) -> str:
 
 def test_an_output_without_a_video_is_all_zero(store: Store) -> None:
     status = read_status(store.url)
-    assert (status.videos, status.frames, status.object_frames, status.bytes) == ({}, 0, 0, 0)
-    assert (status.last_commit_at, status.failures, status.runs) == (None, (), ())
+    assert (status.videos, status.frames, status.objects, status.bytes) == ({}, 0, 0, 0)
+    assert (status.last_commit_at, status.failures, status.runs, status.last_run) == (None, (), (), None)
 
 
 def test_committed_videos_are_counted(store: Store) -> None:
     commit(store, "a", minute=1)
     commit(store, "b", minute=9)
     commit(store, "c", status="truncated", minute=5)
-    store.put("_runs/r1.json", b"{}")
     status = read_status(store.url)
     assert status.videos == {"complete": 2, "truncated": 1}
-    # Every commit made here lists two files of 2 rows and 10 bytes.
-    assert (status.frames, status.object_frames, status.bytes) == (6, 6, 60)
+    # Every commit made here is of 2 frames and 2 objects.
+    assert (status.frames, status.objects) == (6, 6)
     assert status.last_commit_at == datetime(2026, 1, 2, 3, 9, tzinfo=UTC)
-    assert status.runs == ("r1",)
+
+
+def test_bytes_are_those_of_the_tables_files(store: Store) -> None:
+    store.put("masks/a.parquet", b"12345")
+    store.put("frames/a.parquet", b"123")
+    assert read_status(store.url).bytes == 8
+
+
+def test_how_far_the_last_run_is(store: Store) -> None:
+    for run_id, videos in (("20260101T000000-a", 9), ("20260102T000000-b", 5)):
+        record = {"run_id": run_id, "started_at": at(0), "videos": videos}
+        store.put(f"_runs/{run_id}.json", json.dumps(record).encode())
+    commit(store, "before", run_id="20260101T000000-a")
+    commit(store, "now", run_id="20260102T000000-b")
+    status = read_status(store.url)
+    assert status.runs == ("20260101T000000-a", "20260102T000000-b")
+    started_at = datetime(2026, 1, 2, 3, 0, tzinfo=UTC)
+    assert status.last_run == LastRun(run_id="20260102T000000-b", started_at=started_at, videos=5, committed=1)
+    shown = CliRunner().invoke(app, [store.url]).output
+    assert "1 of 5 videos committed, begun 2026-01-02 03:00:00 UTC" in shown
 
 
 def test_the_latest_failure_of_a_video_is_shown(store: Store) -> None:

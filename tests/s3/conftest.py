@@ -1,0 +1,30 @@
+"""Servers for the session, and the environment of a process that uses one."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.s3 import servers
+from tests.s3.servers import S3
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[S3]:
+    with servers.moto() as server:
+        yield server or pytest.skip("moto is not installed: pip install 'moto[server]'")
+
+
+@pytest.fixture(scope="session")
+def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    with servers.rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server or pytest.skip("rclone is not installed")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Of this process, without the machine's own AWS settings and outside of a Ray cluster."""
+    for name in [*os.environ]:
+        if name.startswith("AWS_") or name in ("RAY_ADDRESS", "RAY_JOB_ID"):
+            monkeypatch.delenv(name)
+    return monkeypatch
