@@ -1,37 +1,28 @@
 """`vos-batch train OUTPUT`: train a network on stills with synthetic motion, DAVIS-layout video and generated clips.
 
-OUTPUT gets `last.safetensors` (the running mean of the weights), `state.pt` (to go on from) and `log.jsonl`.
-The same call goes on where the last one stopped, to the same weights.
+OUTPUT gets `last.safetensors` and `best.safetensors`, `log.jsonl`, TensorBoard `events/` and `state.pt` (to go on
+from). The same call goes on where the last one stopped, to the same weights.
 """
 
-import io
-import json
-import random
-import time
-from collections.abc import Callable, Sequence
-
-import numpy as np
 import torch
 import typer
-from rich.console import Console
 
 from jobs.console import exit_on_error, stdout
-from jobs.training.compose import Composition, draw_clip
+from jobs.training.curriculum import STAGES, Stage
+from jobs.training.keeper import BEST, LAST
 from jobs.training.pretrained import load_trunks, read_package
-from jobs.training.sources import DavisSequences, MovedStills, Source, read_stills, usable
-from model.checkpoint import to_bytes
+from jobs.training.progress import show_training
+from jobs.training.reports import Reporter
+from jobs.training.session import Team, learn
+from jobs.training.settings import Sequences, Settings
 from model.network import AFBURR, untrained
 from model.segmenter import Precision
-from model.synthetic import Clip
-from model.training import Losses, Trainer, TrainingConfig, fit
+from model.training import TrainingConfig
 from pipeline.errors import InvalidInput
-from pipeline.storage import Store, read_url
-from pipeline.weights import load_network
+from pipeline.storage import absolute_url, name_of
+from pipeline.weights import load_network, names
 
 IMAGENET = "imagenet"
-_STATE, _WEIGHTS, _LOG = "state.pt", "last.safetensors", "log.jsonl"
-_SMOOTHED = 50
-"""Steps that a line of the log is the mean of."""
 
 
 def initial_network(init: str) -> AFBURR:
@@ -46,92 +37,40 @@ def initial_network(init: str) -> AFBURR:
     return network
 
 
-def train(
-    output: str, network: AFBURR, config: TrainingConfig, draw: Callable[[random.Random], list[Clip]], *,
-    card: dict[str, str], save_every: int, console: Console,
-) -> AFBURR:  # fmt: skip
-    """Train, or go on; saves now and then. Returns the running mean."""
-    store = Store(output)
-    trainer = Trainer(network, config)
-    if any(entry.name == _STATE for entry in store.list()):
-        trainer.restore(torch.load(io.BytesIO(store.get(_STATE)), weights_only=True))
-        console.print(f"going on from step {trainer.step_number}")
-    log = _Log(store, trainer.step_number, console)
+def train(settings: Settings, network: AFBURR, reporter: Reporter, *, workers: int) -> None:
+    """Train, or go on; on several workers through Ray Train. Raises as `learn` and `learn_together`."""
+    if workers > 1:
+        from jobs.training.distributed import learn_together
 
-    def on_step(step: int, losses: Losses) -> None:
-        log.add(step, losses)
-        if (step + 1) % save_every == 0 or step + 1 == config.steps:
-            _save(store, trainer, {**card, "steps": str(step + 1)})
-            log.write()
-
-    fit(trainer, draw, on_step)
-    return trainer.averaged()
+        learn_together(settings, network, reporter, workers=workers)
+    else:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        learn(settings, network, reporter, Team(device=device))
 
 
-def _save(store: Store, trainer: Trainer, card: dict[str, str]) -> None:
-    buffer = io.BytesIO()
-    torch.save(trainer.state(), buffer)
-    store.put(_WEIGHTS, to_bytes(trainer.averaged(), card))
-    store.put(_STATE, buffer.getvalue())  # last: what it says was done is there
+def _stage(asked: Stage | None, *, has_videos: bool) -> Stage:
+    if asked is Stage.VIDEO and not has_videos:
+        raise InvalidInput("--stage video learns from sequences: name them with --davis or --run")
+    if asked is Stage.PRETRAIN and has_videos:
+        raise InvalidInput("--stage pretrain learns from stills alone: leave out --davis and --run, or --stage")
+    return asked or (Stage.VIDEO if has_videos else Stage.PRETRAIN)
 
 
-class _Log:
-    """Smoothed losses as JSON lines, in the store and on the console."""
-
-    def __init__(self, store: Store, step: int, console: Console) -> None:
-        self._store = store
-        self._console = console
-        self._lines = self._earlier(step)
-        self._recent: list[Losses] = []
-        self._began = time.monotonic()
-
-    def _earlier(self, step: int) -> list[str]:
-        if not any(entry.name == _LOG for entry in self._store.list()):
-            return []
-        lines = self._store.get(_LOG).decode().splitlines()
-        return [line for line in lines if json.loads(line)["step"] <= step]
-
-    def add(self, step: int, losses: Losses) -> None:
-        self._recent.append(losses)
-        if len(self._recent) < _SMOOTHED:
-            return
-        means = {name: float(np.mean([getattr(r, name) for r in self._recent])) for name in vars(losses)}
-        seconds = (time.monotonic() - self._began) / len(self._recent)
-        self._lines.append(json.dumps({"step": step + 1, **means, "seconds_per_step": seconds}))
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in means.items())
-        self._console.print(f"step {step + 1}: {shown}, {seconds:.2f} s/step")
-        self._recent, self._began = [], time.monotonic()
-
-    def write(self) -> None:
-        self._store.put(_LOG, "".join(line + "\n" for line in self._lines).encode())
-
-
-def _composition(
-    stills: Sequence[str], davis: str | None, set_file: str | None, resolution: str | None,
-    *, video_share: float, frames: int, side: int, max_objects: int,
-) -> Composition:  # fmt: skip
-    pictures = [still for folder in stills for still in read_stills(folder)]
-    if not pictures:
-        raise InvalidInput("give at least one --stills folder: pasted objects are cut from them")
-    sources: list[Source] = [MovedStills(pictures)]
-    shares = [1.0]
-    if davis is not None:
-        names = read_url(set_file).decode().split() if set_file else _sequence_names(davis, resolution)
-        sources.append(DavisSequences(davis, names, resolution=resolution))
-        shares = [1 - video_share, video_share]
-    return Composition(
-        sources=sources,
-        shares=shares,
-        cutouts=usable(pictures),
-        frames=frames,
-        side=side,
-        max_objects=max_objects,
+def _sequences(root: str | None, set_file: str | None, resolution: str | None) -> Sequences | None:
+    if root is None:
+        return None
+    return Sequences(
+        root=absolute_url(root), set_file=absolute_url(set_file) if set_file else None, resolution=resolution
     )
 
 
-def _sequence_names(davis: str, resolution: str | None) -> list[str]:
-    folder = f"Annotations/{resolution}" if resolution else "Annotations"
-    return [entry.name for entry in Store(davis).list(folder) if entry.is_folder]
+def _pair(given: tuple[str, str] | None) -> tuple[str, str] | None:
+    return (absolute_url(given[0]), absolute_url(given[1])) if given else None
+
+
+def _name(init: str) -> str:
+    """Where the weights start, for the card: no folder of somebody's machine."""
+    return init if init in (IMAGENET, *names()) else name_of(init)
 
 
 app = typer.Typer(add_completion=False)
@@ -141,59 +80,83 @@ app = typer.Typer(add_completion=False)
 def train_command(
     output: str = typer.Argument(metavar="OUTPUT", help="Folder of this training: path or URL."),
     stills: list[str] = typer.Option([], metavar="FOLDER", help="images/ and masks/; may be repeated."),
+    coco: tuple[str, str] | None = typer.Option(
+        None, metavar="IMAGES ANNOTATIONS", help="More stills: a folder and its JSON file in COCO format."
+    ),
     davis: str | None = typer.Option(None, metavar="FOLDER", help="Sequences in DAVIS layout."),
-    set_file: str | None = typer.Option(None, "--set", help="Names of the sequences, one a line."),
-    resolution: str | None = typer.Option(None, help="The resolution folder of the sequences."),
-    video_share: float = typer.Option(0.5, help="Share of the clips that come from the sequences."),
-    init: str = typer.Option(IMAGENET, metavar="imagenet|NAME|PATH", help="Where to start."),
-    steps: int = typer.Option(1500),
-    batch: int = typer.Option(4, help="Clips a step."),
-    frames: int = typer.Option(3, help="Frames a clip."),
-    side: int = typer.Option(192, help="Side of the square crops, in pixels."),
-    max_objects: int = typer.Option(3, help="Objects a clip, at most."),
+    set_file: str | None = typer.Option(None, "--set", metavar="FILE", help="Names of the sequences, one a line."),
+    resolution: str | None = typer.Option(None, metavar="NAME", help="The resolution folder of the sequences."),
+    run: tuple[str, str] | None = typer.Option(
+        None, metavar="OUTPUT MANIFEST", help="Learn from what segment wrote: prompted and certain frames."
+    ),
+    stage: Stage | None = typer.Option(None, help="Default: video where there are sequences, else pretrain."),
+    video_share: float | None = typer.Option(
+        None, min=0, max=1, help="Share of the clips that come from sequences; default: 0.5 in the video stage."
+    ),
+    init: str = typer.Option(
+        IMAGENET, metavar="imagenet|NAME|PATH", help="Where to start; the video stage from a pretrained checkpoint."
+    ),
+    steps: int = typer.Option(1500, min=1),
+    batch: int = typer.Option(4, min=1, help="Clips a step, over all workers."),
+    frames: int = typer.Option(3, min=2, help="Frames a clip."),
+    last_frames: int | None = typer.Option(
+        None, min=2, help="Frames a clip in the last quarter of the steps; default: as before."
+    ),
+    side: int = typer.Option(192, min=16, help="Side of the square crops, in pixels."),
+    max_objects: int = typer.Option(4, min=1, help="Objects a clip, at most."),
+    max_speed: float = typer.Option(2.0, min=0, help="How fast things move at the end; they begin with 1."),
     learning_rate: float = typer.Option(TrainingConfig.learning_rate),
     confidence_weight: float = typer.Option(TrainingConfig.confidence_weight),
     precision: Precision = typer.Option(TrainingConfig.precision),
     seed: int = typer.Option(0),
-    save_every: int = typer.Option(100, help="Steps between saves."),
-    torch_threads: int = typer.Option(1, help="Threads on the CPU."),
+    save_every: int = typer.Option(100, min=1, help="Steps between saves."),
+    validate_every: int = typer.Option(250, min=1, help="Steps between validations; each saves too."),
+    validate: str | None = typer.Option(
+        None, metavar="FOLDER", help="Validate on these sequences in DAVIS layout, not on clips of held-back stills."
+    ),
+    validate_set: str | None = typer.Option(None, metavar="FILE", help="Names of these sequences, one a line."),
+    validate_resolution: str | None = typer.Option(None, metavar="NAME", help="Their resolution folder."),
+    workers: int = typer.Option(1, min=1, help="Share each step's clips among so many, with Ray Train."),
+    torch_threads: int = typer.Option(1, min=1, help="Threads of each worker on the CPU."),
     data_note: str = typer.Option("", help="What the data is and under which licences, for the model card."),
+    licence: str = typer.Option("", help="Licence of the weights, for the model card; shown to who uses them."),
 ) -> None:
     """Train a network, or go on with a training."""
     console = stdout()
-    torch.set_num_threads(torch_threads)
     with exit_on_error():
-        composition = _composition(
-            stills,
-            davis,
-            set_file,
-            resolution,
-            video_share=video_share,
+        sequences = _sequences(davis, set_file, resolution)
+        stage = _stage(stage, has_videos=sequences is not None or run is not None)
+        settings = Settings(
+            output=absolute_url(output),
+            config=TrainingConfig(
+                steps=steps,
+                learning_rate=learning_rate,
+                confidence_weight=confidence_weight,
+                precision=precision,
+                seed=seed,
+            ),
+            stage=stage,
+            stills=[absolute_url(folder) for folder in stills],
+            coco=_pair(coco),
+            sequences=sequences,
+            run=_pair(run),
+            validate=_sequences(validate, validate_set, validate_resolution),
+            video_share=STAGES[stage].video_share if video_share is None else video_share,
+            batch=batch,
             frames=frames,
+            last_frames=last_frames or frames,
             side=side,
             max_objects=max_objects,
+            max_speed=max_speed,
+            save_every=save_every,
+            validate_every=validate_every,
+            torch_threads=torch_threads,
+            card={"init": _name(init), "data": data_note, "licence": licence},
         )
-        config = TrainingConfig(
-            steps=steps,
-            learning_rate=learning_rate,
-            confidence_weight=confidence_weight,
-            precision=precision,
-            seed=seed,
-        )
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        network = initial_network(init).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-        def draw(generator: random.Random) -> list[Clip]:
-            rng = np.random.default_rng(generator.getrandbits(64))
-            return [draw_clip(rng, composition) for _ in range(batch)]
-
-        card = {
-            "init": init,
-            "data": data_note,
-            "recipe": f"{batch} clips of {frames} frames at {side} px, {precision}",
-        }
-        train(output, network, config, draw, card=card, save_every=save_every, console=console)
-        console.print(f"wrote {output}/{_WEIGHTS}; try it: vos-batch demo --checkpoint {output}/{_WEIGHTS}")
+        with show_training(console) as reporter:
+            train(settings, initial_network(init), reporter, workers=workers)
+        console.print(f"wrote {output}/{LAST} (and {BEST} where it scored best)")
+        console.print(f"try it: vos-batch demo --checkpoint {output}/{LAST}")
 
 
 if __name__ == "__main__":

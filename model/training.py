@@ -22,7 +22,7 @@ from model.network import AFBURR
 from model.result import VOID
 from model.segmenter import AUTOCAST, Precision
 from model.synthetic import Clip
-from model.uncertainty import uncertainty_loss
+from model.uncertainty import CONFIDENCE_WEIGHT, confidence_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class TrainingConfig:
     decay_from: float = 0.5
     """Share of the steps after which the learning rate falls linearly to zero."""
     jaccard_weight: float = 0.5
-    confidence_weight: float = 0.5
+    confidence_weight: float = CONFIDENCE_WEIGHT
     """Weight of the uncertainty in the loss (paper, equation 10)."""
     ema: float = 0.998
     """Decay of the running mean of the weights, which is what is kept."""
@@ -67,44 +67,67 @@ class Losses:
 
 
 class Trainer:
-    """Network, running mean and optimiser: `step` by step, with a state that resumes to the same curve."""
+    """Network, running mean and optimiser: `step` by step, with a state that resumes to the same curve.
 
-    def __init__(self, network: AFBURR, config: TrainingConfig) -> None:
+    Several trainers that start alike and share each step's clips among them stay alike: `reduce` adds up the
+    given tensors over all of them, in place. They learn as one trainer does from all the clips.
+    """
+
+    def __init__(
+        self, network: AFBURR, config: TrainingConfig, reduce: Callable[[Sequence[Tensor]], None] | None = None
+    ) -> None:
         self.config = config
         self.step_number = 0
         self.network = network.train()
         self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
         _freeze(network, config.frozen_blocks)
+        self._trained = [p for p in network.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(_groups(network, config), weight_decay=config.weight_decay)
         self._base_rates = [group["lr"] for group in self._optimiser.param_groups]
+        self._reduce = reduce
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self._trained[0].device
 
     def step(self, clips: Sequence[Clip]) -> Losses:
-        """Learn from some clips of any sizes and numbers of objects."""
+        """Learn from some clips of any sizes and numbers of objects; of several trainers, from this one's share."""
         for group, rate in zip(self._optimiser.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * self.config.rate_at(self.step_number)
-        self._optimiser.zero_grad(set_to_none=True)
-        parts = torch.zeros(4)
-        for alike in _alike(clips):
-            losses = self._losses(alike) * (len(alike) / len(clips))
-            losses[0].backward()
-            parts += losses.detach().cpu()
-        nn.utils.clip_grad_norm_(self._trained(), self.config.clip_norm)
+        losses = self._set_gradients(clips)
+        nn.utils.clip_grad_norm_(self._trained, self.config.clip_norm)
         self._optimiser.step()
         self._update_average()
         self.step_number += 1
-        total, cross_entropy, jaccard, uncertainty = parts.tolist()
-        return Losses(total=total, cross_entropy=cross_entropy, jaccard=jaccard, uncertainty=uncertainty)
+        return losses
 
-    def _trained(self) -> list[nn.Parameter]:
-        return [p for p in self.network.parameters() if p.requires_grad]
+    def _set_gradients(self, clips: Sequence[Clip]) -> Losses:
+        """Sums over the clips first, so that trainers with unequal shares can add theirs up."""
+        self._optimiser.zero_grad(set_to_none=True)
+        parts = torch.zeros(4, device=self.device)
+        count = torch.zeros(1, device=self.device)
+        for alike in _alike(clips):
+            losses = self._losses(alike) * len(alike)
+            losses[0].backward()
+            parts += losses.detach()
+            count += len(alike)
+        gradients = [_gradient(parameter) for parameter in self._trained]
+        if self._reduce:
+            self._reduce([*gradients, parts, count])
+        for gradient in gradients:
+            gradient /= count
+        total, cross_entropy, jaccard, uncertainty = (parts / count).tolist()
+        return Losses(total=total, cross_entropy=cross_entropy, jaccard=jaccard, uncertainty=uncertainty)
 
     def _losses(self, clips: Sequence[Clip]) -> Tensor:
         """[4]: total, cross entropy, 1 - J, uncertainty; mean over the predicted frames."""
-        device = next(self.network.parameters()).device
-        pictures = torch.stack([_pictures(clip) for clip in clips]).to(device)
-        labels = torch.stack([torch.from_numpy(clip.labels) for clip in clips]).to(device).long()
+        pictures = torch.stack([_pictures(clip) for clip in clips]).to(self.device)
+        labels = torch.stack([torch.from_numpy(clip.labels) for clip in clips]).to(self.device).long()
         channels = _num_channels(clips[0])
-        with torch.autocast(device.type, AUTOCAST.get(self.config.precision), enabled=self.config.precision != "fp32"):
+        with torch.autocast(
+            self.device.type, AUTOCAST.get(self.config.precision), enabled=self.config.precision != "fp32"
+        ):
             per_frame = [
                 self._frame_losses(logits, truth) for logits, truth in self._predict(pictures, labels, channels)
             ]
@@ -125,12 +148,10 @@ class Trainer:
 
     def _frame_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         logits = logits.float()
-        known = (labels != VOID).sum().clamp(min=1)  # a frame may be void all over
-        cross_entropy = F.cross_entropy(logits, labels, ignore_index=VOID, reduction="sum") / known
+        confidence = confidence_loss(logits, labels, weight=self.config.confidence_weight)
         jaccard = _soft_jaccard_loss(logits, labels)
-        uncertainty = uncertainty_loss(logits)
-        total = cross_entropy + self.config.jaccard_weight * jaccard + self.config.confidence_weight * uncertainty
-        return torch.stack([total, cross_entropy, jaccard, uncertainty])
+        total = confidence.total + self.config.jaccard_weight * jaccard
+        return torch.stack([total, confidence.cross_entropy, jaccard, confidence.uncertainty])
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -142,7 +163,7 @@ class Trainer:
 
     def averaged(self) -> AFBURR:
         """A network of the running mean, for evaluation and checkpoints."""
-        network = AFBURR(self.network.preset)
+        network = AFBURR(self.network.preset).to(self.device)
         network.load_state_dict(self.average)
         return network.eval()
 
@@ -166,17 +187,24 @@ class Trainer:
 
 def fit(
     trainer: Trainer,
-    clips: Callable[[random.Random], Sequence[Clip]],
+    clips: Callable[[int, random.Random], Sequence[Clip]],
     on_step: Callable[[int, Losses], None] = lambda _step, _losses: None,
 ) -> None:
     """Train to the configured number of steps.
 
-    `clips` draws one step's clips; its generator is seeded by the step, so that a resumed run sees the same.
+    `clips` draws the clips of a step; its generator is seeded by the step, so that a resumed run sees the same.
     """
     while trainer.step_number < trainer.config.steps:
         step = trainer.step_number
-        losses = trainer.step(clips(random.Random(f"{trainer.config.seed}:{step}")))
+        losses = trainer.step(clips(step, random.Random(f"{trainer.config.seed}:{step}")))
         on_step(step, losses)
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    """What backward left; zeros where no clip had a say."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
 
 
 def _freeze(network: AFBURR, blocks: int) -> None:

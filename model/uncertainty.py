@@ -8,14 +8,24 @@ Legend: B batch, K channels (background + objects), h w network size without pad
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.result import FrameStatistics
+from model.result import VOID, FrameStatistics
 
 CONFIDENCE_WEIGHT = 0.5
+
+
+class ConfidenceLoss(NamedTuple):
+    """The confidence loss and its parts, each the mean over a batch."""
+
+    total: Tensor
+    """Cross entropy plus the weighted uncertainty."""
+    cross_entropy: Tensor
+    uncertainty: Tensor
 
 
 def ambiguity(probability: Tensor, dim: int) -> Tensor:
@@ -31,10 +41,15 @@ def uncertainty_loss(logits_BKhw: Tensor) -> Tensor:
     return u_Bhw.flatten(1).norm(dim=1).mean() / math.sqrt(u_Bhw[0].numel())
 
 
-def confidence_loss(logits_BKhw: Tensor, labels_Bhw: Tensor, *, weight: float = CONFIDENCE_WEIGHT) -> Tensor:
-    """Cross entropy plus `weight` times the uncertainty (paper, equation 10); labels: channel numbers, 255 void."""
-    cross_entropy = F.cross_entropy(logits_BKhw, labels_Bhw.long(), ignore_index=255)
-    return cross_entropy + weight * uncertainty_loss(logits_BKhw)
+def confidence_loss(logits_BKhw: Tensor, labels_Bhw: Tensor, *, weight: float = CONFIDENCE_WEIGHT) -> ConfidenceLoss:
+    """Cross entropy plus `weight` times the uncertainty (paper, equation 10).
+
+    Labels are channel numbers; void (255) counts for nothing, also where a frame is void all over.
+    """
+    known = (labels_Bhw != VOID).sum().clamp(min=1)
+    summed = F.cross_entropy(logits_BKhw, labels_Bhw.long(), ignore_index=VOID, reduction="sum")
+    cross_entropy, uncertainty = summed / known, uncertainty_loss(logits_BKhw)
+    return ConfidenceLoss(cross_entropy + weight * uncertainty, cross_entropy, uncertainty)
 
 
 def frame_statistics(probability_Khw: Tensor, u_hw: Tensor) -> FrameStatistics:

@@ -141,3 +141,12 @@ def decoded(data: bytes) -> Picture:
     return np.asarray(
         cv2.cvtColor(np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), 1)), cv2.COLOR_BGR2RGB), np.uint8
     )
+
+
+def shrunk(values: NDArray[np.uint8], shorter_side: int, *, labels: bool = False) -> NDArray[np.uint8]:
+    """A picture, or labels, whose shorter side is at most `shorter_side` pixels."""
+    scale = shorter_side / min(values.shape[:2])
+    if scale >= 1:
+        return values
+    size = (round(values.shape[1] * scale), round(values.shape[0] * scale))
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST if labels else cv2.INTER_AREA), np.uint8)

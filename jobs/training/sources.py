@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from jobs.training.motion import Generator, LabelMap, Picture, Pose, decoded, elastic, path, place
+from jobs.training.motion import Generator, LabelMap, Picture, Pose, decoded, elastic, path, place, wander
 from model.result import VOID
 from pipeline.annotations import read_mask
 from pipeline.errors import InvalidInput
@@ -91,7 +91,7 @@ def usable(stills: Sequence[Still]) -> list[Still]:
 
 
 class MovedStills:
-    """Stills under a moving camera: affine paths and a growing elastic warp (the paper's pre-training)."""
+    """Stills under a moving camera: affine paths and a changing elastic warp (the paper's pre-training)."""
 
     def __init__(self, stills: Sequence[Still]) -> None:
         self._stills = usable(stills)
@@ -100,43 +100,32 @@ class MovedStills:
         """One still, moved."""
         still = self._stills[rng.integers(len(self._stills))]
         start = framing(rng, still.labels, side)
-        field = elastic(rng, side, 2.0 * min(2.0, speed))
+        field, bend = elastic(rng, side, 2.0 * min(2.0, speed)), wander(rng, frames, 1.0)
         seen = [
-            place(still.picture, still.labels, pose, side, field * t)
+            place(still.picture, still.labels, pose, side, field * np.float32(bend[t]))
             for t, pose in enumerate(path(rng, start, frames, speed=4.0 * speed))
         ]
         return Footage(frames=[p for p, _ in seen], labels=[m for _, m in seen])
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sequence:
+class Recorded:
+    """Some frames of a video, in order, and what is in them."""
+
     frames: list[bytes]
+    """JPEG or PNG files."""
     labels: list[LabelMap]
 
 
-class DavisSequences:
-    """Sequences in DAVIS layout, a few frames apart; the gap grows with `speed`."""
+class RecordedSequences:
+    """Recorded videos, a few frames apart; the gap grows with `speed`."""
 
-    def __init__(self, root: str, names: Sequence[str], *, resolution: str | None = None) -> None:
-        self._store = Store(root)
-        self._level = f"{resolution}/" if resolution else ""
-        with ThreadPoolExecutor(_READERS) as readers:
-            self._sequences = list(readers.map(self._read, names))
-
-    def _read(self, name: str) -> _Sequence:
-        folder = f"Annotations/{self._level}{name}"
-        masks = sorted((entry.name for entry in self._store.list(folder)), key=natural_key)
-        if not masks:
-            raise InvalidInput(f"no masks in {self._store.url_of(folder)}: check the folder and the list of names")
-        frames = [f"JPEGImages/{self._level}{name}/{mask.rsplit('.', 1)[0]}.jpg" for mask in masks]
-        return _Sequence(
-            frames=[self._store.get(frame) for frame in frames],
-            labels=[read_mask(self._store.get(f"{folder}/{mask}"), mask).astype(np.uint8) for mask in masks],
-        )
+    def __init__(self, recorded: Sequence[Recorded]) -> None:
+        self.recorded = recorded
 
     def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
         """Frames of one sequence, in either direction of time, through one still crop."""
-        long_enough = [sequence for sequence in self._sequences if len(sequence.frames) >= frames]
+        long_enough = [sequence for sequence in self.recorded if len(sequence.frames) >= frames]
         if not long_enough:
             raise InvalidInput(f"no sequence has {frames} frames: train on shorter clips")
         sequence = long_enough[rng.integers(len(long_enough))]
@@ -151,6 +140,31 @@ class DavisSequences:
         return Footage(frames=[p for p, _ in seen], labels=[m for _, m in seen])
 
 
+class DavisSequences(RecordedSequences):
+    """Sequences in DAVIS layout, or in that of YouTube-VOS, where only every fifth frame has a mask.
+
+    `JPEGImages/[RESOLUTION/]NAME/*.jpg` and `Annotations/[RESOLUTION/]NAME/*.png`; frames without a mask are left out.
+    """
+
+    def __init__(self, root: str, names: Sequence[str], *, resolution: str | None = None) -> None:
+        """Raises InvalidInput for a sequence without masks."""
+        level = f"{resolution}/" if resolution else ""
+        with ThreadPoolExecutor(_READERS) as readers:
+            super().__init__(list(readers.map(lambda name: _recorded(Store(root), level, name), names)))
+
+
+def _recorded(store: Store, level: str, name: str) -> Recorded:
+    folder = f"Annotations/{level}{name}"
+    masks = sorted((entry.name for entry in store.list(folder)), key=natural_key)
+    if not masks:
+        raise InvalidInput(f"no masks in {store.url_of(folder)}: check the folder and the list of names")
+    frames = [f"JPEGImages/{level}{name}/{mask.rsplit('.', 1)[0]}.jpg" for mask in masks]
+    return Recorded(
+        frames=[store.get(frame) for frame in frames],
+        labels=[read_mask(store.get(f"{folder}/{mask}"), mask).astype(np.uint8) for mask in masks],
+    )
+
+
 def framing(rng: Generator, labels: LabelMap, side: int) -> Pose:
     """A crop that shows some of an object: its anchor is a random pixel of one, not far from the middle."""
     ys, xs = np.nonzero((labels != 0) & (labels != VOID))
@@ -159,7 +173,7 @@ def framing(rng: Generator, labels: LabelMap, side: int) -> Pose:
         anchor = (float(xs[pick]), float(ys[pick]))
     else:
         anchor = (labels.shape[1] / 2, labels.shape[0] / 2)
-    seen = rng.uniform(0.55, 1.0) * min(labels.shape)
+    seen = rng.uniform(0.4, 1.0) * min(labels.shape)
     off = rng.uniform(-0.25, 0.25, 2) * side
     return Pose(
         anchor=anchor,

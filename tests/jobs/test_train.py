@@ -1,6 +1,11 @@
 """`vos-batch train`: it learns from what it is given, and a killed training goes on to the same weights."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,21 +15,34 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from jobs import train as train_module
 from jobs.train import app
+from jobs.training import curriculum, reports, settings
 from jobs.training.compose import Composition, draw_clip
+from jobs.training.sources import MovedStills, Still, is_held_back
+from jobs.training.validation import Score, Validation
 from model.checkpoint import from_bytes, read_card
-from model.network import untrained
+from model.network import AFBURR, untrained
 from model.synthetic import Clip
 from pipeline.storage import Store
-from tests.jobs.training.material import trainable, write_sequence, write_stills
+from tests.jobs.training.material import still, trainable, write_sequence, write_stills
 
+ROOT = Path(__file__).parents[2]
+FOUR_STEPS = ("--steps", "4", "--save-every", "2", "--validate-every", "3")
+"""Saves after 2, 3 and 4, scores after 3 and 4."""
 SIZES = ("--batch", "2", "--frames", "2", "--side", "32", "--precision", "fp32", "--init", "untrained")
 
 
 @pytest.fixture(scope="module")
 def stills(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_stills(tmp_path_factory.mktemp("stills"), trainable(3)))
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Stills of which two are held back."""
+    names = [f"still{number}" for number in range(100)]
+    held_back = [name for name in names if is_held_back(f"{name}.jpg")][:2]
+    return str(write_stills(tmp_path_factory.mktemp("validated"), [*trainable(3), *held_back]))
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +63,16 @@ def call(output: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, [str(output), *SIZES, *arguments], env={"COLUMNS": "200"})
 
 
-def weights(output: Path) -> dict[str, torch.Tensor]:
-    return from_bytes((output / "last.safetensors").read_bytes(), "last").state_dict()
+def weights(output: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    return from_bytes((output / f"{name}.safetensors").read_bytes(), name).state_dict()
+
+
+def card(output: Path, name: str = "last") -> dict[str, str]:
+    return read_card((output / f"{name}.safetensors").read_bytes(), name)
+
+
+def log(output: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
 
 
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -63,22 +89,83 @@ def compositions(monkeypatch: pytest.MonkeyPatch) -> list[Composition]:
         seen.append(composition)
         return draw(rng, composition)
 
-    monkeypatch.setattr(train_module, "draw_clip", watched)
+    monkeypatch.setattr(curriculum, "draw_clip", watched)
     return seen
 
 
 def test_two_steps_give_weights_a_state_and_a_card(stills: str, tmp_path: Path) -> None:
-    result = call(tmp_path / "out", "--stills", stills, "--steps", "2", "--data-note", "three boxes, CC0")
+    result = call(
+        tmp_path / "out", "--stills", stills, "--steps", "2", "--data-note", "three boxes", "--licence", "CC0"
+    )
     assert result.exit_code == 0, result.output
     assert f"vos-batch demo --checkpoint {tmp_path}/out/last.safetensors" in result.stdout
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"last.safetensors", "state.pt", "log.jsonl"}
-    card = read_card((tmp_path / "out/last.safetensors").read_bytes(), "last")
-    assert (card["steps"], card["data"], card["init"]) == ("2", "three boxes, CC0", "untrained")
-    assert card["recipe"] == "2 clips of 2 frames at 32 px, fp32"
+    assert "hold no picture back" in result.stdout
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written - {"events"} == {"last.safetensors", "state.pt", "log.jsonl"}
+    found = card(tmp_path / "out")
+    assert (found["steps"], found["data"], found["licence"], found["init"]) == ("2", "three boxes", "CC0", "untrained")
+    assert (found["preset"], found["stage"], found["seed"]) == ("lite0", "pretrain", "0")
+    assert found["recipe"].startswith("2 clips of 2 frames at 32 px") and found["code_version"]
+    assert found["loss"] == f"{log(tmp_path / 'out')[-1]['total']:.4f}, mean of 2 steps"
+    assert "validation" not in found
     start = untrained().state_dict()
-    found = weights(tmp_path / "out")
-    assert all(bool(torch.isfinite(value).all()) for value in found.values())
-    assert not torch.equal(found["decoder.pred.bias"], start["decoder.pred.bias"])
+    moved = weights(tmp_path / "out")
+    assert all(bool(torch.isfinite(value).all()) for value in moved.values())
+    assert not torch.equal(moved["decoder.pred.bias"], start["decoder.pred.bias"])
+
+
+def test_a_checkpoint_to_start_from_is_named_without_its_folder(stills: str, tmp_path: Path) -> None:
+    assert call(tmp_path / "first", "--stills", stills, "--steps", "1").exit_code == 0
+    first = tmp_path / "first/last.safetensors"
+    assert call(tmp_path / "second", "--stills", stills, "--steps", "1", "--init", str(first)).exit_code == 0
+    assert card(tmp_path / "second")["init"] == "last.safetensors"
+
+
+def test_held_back_stills_validate_the_training(validated: str, tmp_path: Path) -> None:
+    result = call(tmp_path / "out", "--stills", validated, "--steps", "3", "--validate-every", "2")
+    assert result.exit_code == 0, result.output
+    scored = {line["step"]: line["J_and_F"] for line in log(tmp_path / "out") if "J_and_F" in line}
+    assert list(scored) == [2, 3] and all(0 <= value <= 1 for value in scored.values())
+    assert f"step 2: J&F {scored[2]:.3f}" in result.stdout
+    last, best = card(tmp_path / "out"), card(tmp_path / "out", "best")
+    assert last["validation"].startswith(f"J&F {scored[3]:.4f} ")
+    assert "at step 3 on 6 composed clips of 12 frames of held-back stills at 32 px" in last["validation"]
+    winner = max(scored, key=lambda step: scored[step])
+    assert best["steps"] == str(winner) and best["validation"].startswith(f"J&F {scored[winner]:.4f} ")
+
+
+def test_the_best_is_kept_when_later_ones_are_worse(
+    validated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the run that goes on: it knows how good the best was."""
+    arguments = ("--stills", validated, "--steps", "4", "--validate-every", "1")
+    with monkeypatch.context() as patched:
+        score_as(patched, [0.3, 0.7, 0.5])
+        kill_at_clip(patched, 6)
+        assert isinstance(call(tmp_path / "out", *arguments).exception, Killed)
+    assert card(tmp_path / "out")["steps"] == "3"
+    score_as(monkeypatch, [0.6])
+    assert call(tmp_path / "out", *arguments).exit_code == 0
+    assert (card(tmp_path / "out", "best")["steps"], card(tmp_path / "out")["steps"]) == ("2", "4")
+    assert [line["J_and_F"] for line in log(tmp_path / "out") if "J_and_F" in line] == [0.3, 0.7, 0.5, 0.6]
+
+
+def score_as(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
+    given = iter(values)
+
+    def scored(_self: Validation, _network: AFBURR) -> Score:
+        value = next(given)
+        return Score(J=value, F=value, sheet=np.zeros((8, 8, 3), np.uint8))
+
+    monkeypatch.setattr(Validation, "score", scored)
+
+
+def test_sequences_validate_the_training_where_they_are_given(stills: str, davis: str, tmp_path: Path) -> None:
+    (tmp_path / "set.txt").write_text("dogs\n")
+    arguments = ("--validate", davis, "--validate-resolution", "480p", "--validate-set", str(tmp_path / "set.txt"))
+    result = call(tmp_path / "out", "--stills", stills, "--steps", "1", *arguments)
+    assert result.exit_code == 0, result.output
+    assert card(tmp_path / "out")["validation"].endswith("at step 1 on 1 sequences (dogs)")
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(
@@ -90,7 +177,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     with monkeypatch.context() as patched:
         kill_at_clip(patched, 7)  # in the fourth step, of two clips each
         assert isinstance(call(killed, *arguments).exception, Killed)
-    assert read_card((killed / "last.safetensors").read_bytes(), "last")["steps"] == "2"
+    assert card(killed)["steps"] == "2"
     assert not equal(weights(whole), weights(killed))
     result = call(killed, *arguments)
     assert result.exit_code == 0 and "going on from step 2" in result.stdout
@@ -110,21 +197,62 @@ def kill_at_clip(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
             raise Killed
         return draw_clip(rng, composition)
 
-    monkeypatch.setattr(train_module, "draw_clip", draw)
+    monkeypatch.setattr(curriculum, "draw_clip", draw)
 
 
-def test_a_state_is_never_newer_than_its_weights(stills: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between the two files: the older state goes on, and the end is the same."""
-    arguments = ("--stills", stills, "--steps", "2", "--save-every", "1")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert call(whole, *arguments).exit_code == 0
+@pytest.fixture(scope="module")
+def whole(validated: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What four steps write that nobody killed."""
+    output = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.cuda, "is_available", lambda: False)
+        assert call(output, "--stills", validated, *FOUR_STEPS).exit_code == 0
+    return output
+
+
+@pytest.mark.parametrize("name", ["state.pt", "last.safetensors"])
+def test_killed_between_two_files_it_goes_on_to_the_same_ones(
+    validated: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The state comes last: the older one goes on, and makes again what is there already."""
+    arguments, killed = ("--stills", validated, *FOUR_STEPS), tmp_path / "killed"
     with monkeypatch.context() as patched:
-        kill_at_write(patched, "state.pt", 2)
+        kill_at_write(patched, name, 2)
         assert isinstance(call(killed, *arguments).exception, Killed)
-    assert read_card((killed / "last.safetensors").read_bytes(), "last")["steps"] == "2"
     result = call(killed, *arguments)
-    assert "going on from step 1" in result.stdout
-    assert equal(weights(whole), weights(killed))
+    assert "going on from step 2" in result.stdout
+    assert_same_checkpoints(whole, killed)
+
+
+def assert_same_checkpoints(one: Path, other: Path) -> None:
+    for name in ("last", "best"):
+        assert equal(weights(one, name), weights(other, name))
+        assert card(one, name) == card(other, name)
+
+
+def test_a_killed_process_goes_on_to_the_same_weights(validated: str, whole: Path, tmp_path: Path) -> None:
+    arguments, killed = ("--stills", validated, *FOUR_STEPS), tmp_path / "killed"
+    process = start(killed, *arguments)
+    wait_for(killed / "state.pt", process)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert torch.load(killed / "state.pt", weights_only=True)["trainer"]["step"] < 4
+    assert start(killed, *arguments).wait(timeout=120) == 0
+    assert_same_checkpoints(whole, killed)
+    assert [line["step"] for line in log(killed)] == [line["step"] for line in log(whole)] == [3, 4, 4]
+
+
+def start(output: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """A process of its own, on the CPU and with one thread like this one."""
+    call = [sys.executable, "-m", "jobs.train", str(output), *SIZES, *arguments]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(call, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    while not path.exists():
+        assert process.poll() is None, "it ended before it saved"
+        time.sleep(0.01)
 
 
 def kill_at_write(monkeypatch: pytest.MonkeyPatch, name: str, time: int) -> None:
@@ -155,16 +283,16 @@ def test_the_seed_decides(stills: str, tmp_path: Path) -> None:
 
 
 def test_the_log_goes_on_without_gaps_or_repeats(stills: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_module, "_SMOOTHED", 1)
+    monkeypatch.setattr(reports, "LINE_EVERY", 1)
     arguments = ("--stills", stills, "--steps", "4", "--save-every", "2")
     with monkeypatch.context() as patched:
         kill_at_clip(patched, 7)
         call(tmp_path / "out", *arguments)
     result = call(tmp_path / "out", *arguments)
-    lines = [json.loads(line) for line in (tmp_path / "out/log.jsonl").read_text().splitlines()]
+    lines = log(tmp_path / "out")
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert all(line["total"] > line["cross_entropy"] > 0 and line["seconds_per_step"] > 0 for line in lines)
-    assert "step 3: total " in result.stdout and "step 2: total " not in result.stdout
+    assert "step 3 of 4: total " in result.stdout and "step 2 of 4: total " not in result.stdout
 
 
 @pytest.mark.parametrize("listed", [False, True])
@@ -176,11 +304,44 @@ def test_sequences_are_mixed_in_by_their_share(
     arguments = ("--stills", stills, "--davis", davis, "--resolution", "480p", "--video-share", "0.25", *named)
     result = call(tmp_path / "out", *arguments, "--steps", "1", "--max-objects", "2")
     assert result.exit_code == 0, result.output
+    assert card(tmp_path / "out")["stage"] == "video"
     used = compositions[0]
     assert (list(used.shares), used.frames, used.side, used.max_objects) == ([0.75, 0.25], 2, 32, 2)
     assert len(used.cutouts) == 3
     footage = used.sources[1].draw(np.random.default_rng(0), 2, 32, 1.0)
     assert len(footage.frames) == 2
+
+
+def test_things_get_faster_and_clips_longer(stills: str, tmp_path: Path, compositions: list[Composition]) -> None:
+    result = call(tmp_path / "out", "--stills", stills, "--steps", "4", "--last-frames", "3", "--max-speed", "3")
+    assert result.exit_code == 0, result.output
+    seen = [(composition.speed, composition.frames) for composition in compositions[::2]]
+    assert seen == [(1.0, 2), (1.5, 2), (2.0, 2), (2.5, 3)]
+    assert "2 clips of 2, at last 3, frames" in card(tmp_path / "out")["recipe"]
+
+
+def test_coco_stills_and_masks_of_a_run_are_mixed_in(
+    stills: str, davis: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compositions: list[Composition]
+) -> None:
+    """Their readers have tests of their own."""
+    asked: list[tuple[str, str]] = []
+
+    def coco(images: str, annotations: str) -> list[Still]:
+        asked.append((images, annotations))
+        return [still(1)]
+
+    def recorded(output: str, manifest: str) -> MovedStills:
+        asked.append((output, manifest))
+        return MovedStills([still(2)])
+
+    monkeypatch.setattr(settings, "read_coco", coco)
+    monkeypatch.setattr(settings, "RunSequences", recorded)
+    more = ("--coco", "memory://pictures", "memory://a.json", "--run", "memory://out", "memory://m.jsonl")
+    videos = ("--davis", davis, "--resolution", "480p")
+    result = call(tmp_path / "out", "--stills", stills, *more, *videos, "--steps", "1")
+    assert result.exit_code == 0, result.output
+    assert asked == [("memory://pictures", "memory://a.json"), ("memory://out", "memory://m.jsonl")]
+    assert (list(compositions[0].shares), len(compositions[0].cutouts)) == ([0.5, 0.25, 0.25], 4)
 
 
 def test_held_back_stills_are_never_cut_from(tmp_path: Path, compositions: list[Composition]) -> None:
@@ -194,7 +355,12 @@ def test_held_back_stills_are_never_cut_from(tmp_path: Path, compositions: list[
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "give at least one --stills folder"),
+        ((), "give at least one --stills folder or --coco"),
+        (("--stills", "{stills}", "--stage", "video"), "--stage video learns from sequences"),
+        (("--stills", "{stills}", "--stage", "pretrain", "--davis", "{davis}"), "leave out --davis and --run"),
+        (("--stills", "{stills}", "--davis", "{davis}", "--set", "{tmp}/gone.txt"), "no list of names"),
+        (("--stills", "{stills}", "--davis", "{davis}", "--resolution", "1080p"), "no sequences in"),
+        (("--stills", "{stills}", "--validate", "{tmp}/gone"), "no sequences in"),
         (("--stills", "{tmp}/nothing"), "no pictures in"),
         (("--stills", "{stills}", "--davis", "{davis}", "--set", "{tmp}/set.txt"), "no masks in"),
         (("--stills", "{stills}", "--init", "{tmp}/gone.safetensors"), "gone.safetensors"),

@@ -102,7 +102,7 @@ def back_propagate(trained: AFBURR, size: int) -> None:
     predicted = torch.softmax(trained.segment(picture[1:2], first).logits, dim=1)
     second = trained.memorize(picture[1:2], predicted)
     logits = trained.segment(picture[2:3], both(first, second)).logits
-    confidence_loss(logits, labels[2:3]).backward()
+    confidence_loss(logits, labels[2:3]).total.backward()
 
 
 @pytest.mark.parametrize(("preset", "size"), [("lite0", 64), ("resnet50", 32)])
@@ -119,7 +119,7 @@ def test_the_loss_reaches_the_first_frame_s_mask_through_the_memory() -> None:
     picture, masks, labels = scene(2)
     soft = masks[:1].clone().requires_grad_()
     memory = network().memorize(picture[:1], soft)
-    confidence_loss(network().segment(picture[1:2], memory).logits, labels[1:2]).backward()
+    confidence_loss(network().segment(picture[1:2], memory).logits, labels[1:2]).total.backward()
     network().zero_grad()
     assert soft.grad is not None
     assert soft.grad.abs().sum() > 0

@@ -5,7 +5,9 @@ Legend: T frames, K channels.
 
 import io
 import random
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +31,7 @@ SIDE = 32
 CONFIG = TrainingConfig(steps=100, learning_rate=1e-3, warmup_steps=1, precision="fp32")
 STILL = replace(CONFIG, learning_rate=0.0)
 """Only measures."""
+SLOW = replace(CONFIG, learning_rate=1e-4)
 
 
 def a_clip(seed: int = 1, *, frames: int = 2, objects: int = 1, height: int = SIDE, width: int = SIDE) -> Clip:
@@ -233,6 +236,61 @@ def test_the_order_of_the_clips_does_not_matter_beyond_rounding() -> None:
     assert measured(*clips).total == pytest.approx(measured(*reversed(clips)).total, rel=1e-5)
 
 
+# Several trainers
+
+
+@pytest.mark.parametrize("shares", [(2, 1), (3, 0), (1, 1, 1)])
+def test_trainers_that_share_the_clips_learn_as_one(shares: tuple[int, ...]) -> None:
+    """Weighted by clips: a trainer with fewer has less to say, one with none only takes over.
+
+    Slowly: Adam makes whole steps of what rounding does to gradients near zero.
+    """
+    clips = [a_clip(1), a_clip(2, objects=2), a_clip(3)]
+    whole = trainer(SLOW)
+    alone = [whole.step(clips), whole.step(clips[::-1])]
+    together = shared_steps(shares, [clips, clips[::-1]])
+    expected = gradients(whole)
+    for learner, losses in together:
+        for one, other in zip(alone, losses, strict=True):
+            assert vars(one) == pytest.approx(vars(other), rel=1e-5)
+        assert float((gradients(learner) - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+        for name, value in values(whole.network).items():
+            torch.testing.assert_close(values(learner.network)[name], value, rtol=0, atol=1e-5)
+        assert changed(values(together[0][0].network), values(learner.network)) == set()
+
+
+def gradients(learner: Trainer) -> Tensor:
+    """Of the last step, in one row."""
+    found = [p.grad.flatten() for p in learner.network.parameters() if p.grad is not None]
+    return torch.cat(found)
+
+
+def shared_steps(shares: tuple[int, ...], steps: Sequence[Sequence[Clip]]) -> list[tuple[Trainer, list[Losses]]]:
+    """Trainers in threads, and what each reported of every step; the first sums stand at a barrier for the last."""
+    given: dict[int, Sequence[Tensor]] = {}
+    sums: list[Tensor] = []
+    barrier = threading.Barrier(len(shares), lambda: sums.__setitem__(slice(None), summed(given)))
+
+    def work(rank: int) -> tuple[Trainer, list[Losses]]:
+        def reduce(tensors: Sequence[Tensor]) -> None:
+            given[rank] = tensors
+            barrier.wait(timeout=60)
+            for tensor, total in zip(tensors, sums, strict=True):
+                tensor.copy_(total)
+            barrier.wait(timeout=60)
+
+        learner = Trainer(copy_of(network()), SLOW, reduce)
+        begin = sum(shares[:rank])
+        return learner, [learner.step(clips[begin : begin + shares[rank]]) for clips in steps]
+
+    with ThreadPoolExecutor(len(shares)) as threads:
+        return list(threads.map(work, range(len(shares))))
+
+
+def summed(given: dict[int, Sequence[Tensor]]) -> list[Tensor]:
+    return [torch.stack(alike).sum(dim=0) for alike in zip(*(given[rank] for rank in sorted(given)), strict=True)]
+
+
 # The learning rate
 
 
@@ -317,7 +375,7 @@ def test_the_averaged_network_stays_as_it_is_while_the_training_goes_on() -> Non
 # Resuming
 
 
-def clips_of(generator: random.Random) -> Sequence[Clip]:
+def clips_of(_step: int, generator: random.Random) -> Sequence[Clip]:
     return [a_clip(generator.randrange(1000), objects=1 + generator.randrange(2)) for _ in range(2)]
 
 
@@ -342,10 +400,10 @@ def stopped(config: TrainingConfig, at: int) -> Trainer:
     """A trainer that was killed after so many steps."""
     learner = trainer(config)
 
-    def kill(generator: random.Random) -> Sequence[Clip]:
-        if learner.step_number == at:
+    def kill(step: int, generator: random.Random) -> Sequence[Clip]:
+        if step == at:
             raise Killed
-        return clips_of(generator)
+        return clips_of(step, generator)
 
     with pytest.raises(Killed):
         fit(learner, kill)
@@ -376,8 +434,8 @@ def draws(config: TrainingConfig, begin: int = 0) -> list[tuple[int, float]]:
     seen: list[tuple[int, float]] = []
     clip = a_clip()
 
-    def draw(generator: random.Random) -> Sequence[Clip]:
-        seen.append((learner.step_number, generator.random()))
+    def draw(step: int, generator: random.Random) -> Sequence[Clip]:
+        seen.append((step, generator.random()))
         return [clip]
 
     fit(learner, draw)
@@ -397,7 +455,7 @@ def test_every_step_is_reported_and_a_finished_training_does_none() -> None:
     reports: list[tuple[int, Losses]] = []
     learner = trainer(replace(CONFIG, steps=2))
     for _ in range(2):
-        fit(learner, lambda _generator: [a_clip()], lambda step, losses: reports.append((step, losses)))
+        fit(learner, lambda _step, _generator: [a_clip()], lambda step, losses: reports.append((step, losses)))
     assert [step for step, _ in reports] == [0, 1]
     assert all(losses.total > 0 for _, losses in reports)
 

@@ -177,7 +177,14 @@ def test_confidence_loss_adds_half_the_uncertainty_to_the_cross_entropy() -> Non
     expected = -np.log(chosen).mean() + 0.5 * confidence_by_hand(logits)
     found = confidence_loss(torch.from_numpy(logits), torch.from_numpy(labels))
     assert CONFIDENCE_WEIGHT == 0.5
-    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+    assert float(found.total) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_the_parts_of_the_confidence_loss_add_up_with_the_weight() -> None:
+    logits, labels = tiny()
+    found = confidence_loss(torch.from_numpy(logits), torch.from_numpy(labels), weight=3.0)
+    assert float(found.total) == pytest.approx(float(found.cross_entropy) + 3 * float(found.uncertainty))
+    assert float(found.uncertainty) == pytest.approx(confidence_by_hand(logits), rel=1e-6)
 
 
 def test_void_pixels_have_no_part_in_the_cross_entropy() -> None:
@@ -185,14 +192,20 @@ def test_void_pixels_have_no_part_in_the_cross_entropy() -> None:
     labels[:, :2] = 255
     kept = np.take_along_axis(softmax(logits), np.where(labels == 255, 0, labels)[:, None], axis=1)[:, 0]
     expected = -np.log(kept[labels != 255]).mean()
-    found = confidence_loss(torch.from_numpy(logits), torch.from_numpy(labels), weight=0.0)
-    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+    found = confidence_loss(torch.from_numpy(logits), torch.from_numpy(labels))
+    assert float(found.cross_entropy) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_a_frame_that_is_void_all_over_has_no_cross_entropy() -> None:
+    logits, labels = tiny()
+    found = confidence_loss(torch.from_numpy(logits), torch.from_numpy(np.full_like(labels, 255)))
+    assert float(found.cross_entropy) == 0.0
 
 
 def test_confidence_loss_has_finite_gradients() -> None:
     logits, labels = tiny()
     leaf = torch.from_numpy(logits).requires_grad_()
-    confidence_loss(leaf, torch.from_numpy(labels)).backward()
+    confidence_loss(leaf, torch.from_numpy(labels)).total.backward()
     assert leaf.grad is not None
     assert bool(torch.isfinite(leaf.grad).all())
     assert float(leaf.grad.abs().max()) > 0

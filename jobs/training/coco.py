@@ -1,0 +1,94 @@
+"""Stills from a dataset in COCO layout: a folder of pictures and one JSON file of instances.
+
+Format: https://cocodataset.org/#format-data (polygons, and run-length masks as counts or as compressed text).
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from jobs.training.motion import LabelMap, decoded, shrunk
+from jobs.training.sources import Still, is_held_back
+from model.result import VOID
+from pipeline.errors import InvalidInput
+from pipeline.storage import Store, read_url
+
+_READERS = 8
+_SHORTER_SIDE = 256
+"""Larger pictures are made smaller, so that a corpus fits into memory; training crops are about this size."""
+_MOST_OBJECTS = VOID - 1
+
+
+def read_coco(images: str, annotations: str, *, held_back: bool = False) -> list[Still]:
+    """The pictures below `images` that the JSON file `annotations` has instances of (paths or URLs).
+
+    Where instances overlap the smaller one is on top; crowds, and instances beyond the 254 largest, are void. Every
+    tenth picture, by its name, is held back as in `read_stills`. Raises InvalidInput for a file that is not in the
+    format, or a picture that is missing.
+    """
+    store, instances = Store(images), _instances_by_name(annotations)
+    names = [name for name in sorted(instances) if is_held_back(name) == held_back]
+    with ThreadPoolExecutor(_READERS) as readers:
+        return list(readers.map(lambda name: _still(store, name, instances[name]), names))
+
+
+def _instances_by_name(annotations: str) -> Mapping[str, list[dict[str, Any]]]:
+    try:
+        content = json.loads(read_url(annotations))
+        names = {image["id"]: image["file_name"] for image in content["images"]}
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for instance in content["annotations"]:
+            found[names[instance["image_id"]]].append(instance)
+    except FileNotFoundError:
+        raise InvalidInput(f"{annotations}: no such file; name the JSON file of instances") from None
+    except (ValueError, LookupError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InvalidInput(
+            f"{annotations} is no COCO file of instances ({reason}): give images and annotations"
+        ) from error
+    return found
+
+
+def _still(store: Store, name: str, instances: Iterable[dict[str, Any]]) -> Still:
+    try:
+        picture = decoded(store.get(name))
+    except FileNotFoundError:
+        raise InvalidInput(f"{store.url_of(name)}: the annotations name this picture, but it is not there") from None
+    labels = _labels(name, instances, picture.shape[0], picture.shape[1])
+    return Still(name=name, picture=shrunk(picture, _SHORTER_SIDE), labels=shrunk(labels, _SHORTER_SIDE, labels=True))
+
+
+def _labels(name: str, instances: Iterable[dict[str, Any]], height: int, width: int) -> LabelMap:
+    labels = np.zeros((height, width), np.uint8)
+    masks = [(bool(one.get("iscrowd")), _mask(name, one, height, width)) for one in instances]
+    crowds = [mask for crowd, mask in masks if crowd]
+    largest_first = sorted((mask for crowd, mask in masks if not crowd), key=lambda mask: -int(mask.sum()))
+    for mask in [*crowds, *largest_first[_MOST_OBJECTS:]]:
+        labels[mask] = VOID
+    for number, mask in enumerate(largest_first[:_MOST_OBJECTS], start=1):
+        labels[mask] = number
+    return labels
+
+
+def _mask(name: str, instance: dict[str, Any], height: int, width: int) -> NDArray[np.bool_]:
+    shape = instance.get("segmentation")
+    try:
+        if isinstance(shape, list):
+            encoded = coco_mask.merge(coco_mask.frPyObjects(shape, height, width))
+        elif isinstance(shape["counts"], list):  # type: ignore[index]
+            encoded = coco_mask.frPyObjects(shape, height, width)
+        else:
+            encoded = shape
+        mask = np.asarray(coco_mask.decode(encoded), bool)
+    except (TypeError, ValueError, LookupError) as error:
+        raise InvalidInput(f"{name}: instance {instance.get('id')} has no mask that can be read ({error})") from error
+    if mask.shape != (height, width):
+        size = f"{mask.shape[1]} x {mask.shape[0]}"
+        raise InvalidInput(f"{name}: instance {instance.get('id')} is {size}, its picture {width} x {height}")
+    return mask

@@ -1,0 +1,126 @@
+"""All that a training follows from, and the material that it names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from jobs import listing
+from jobs.training.coco import read_coco
+from jobs.training.compose import Composition
+from jobs.training.curriculum import STAGES, Curriculum, Stage
+from jobs.training.runs import RunSequences
+from jobs.training.sources import DavisSequences, MovedStills, Source, read_stills, usable
+from jobs.training.validation import Validation, composed_validation, davis_validation
+from model.training import TrainingConfig
+from pipeline.errors import InvalidInput
+from pipeline.storage import Store, read_url
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequences:
+    """Some sequences of a folder in DAVIS layout."""
+
+    root: str
+    set_file: str | None = None
+    """Names, one a line; None: all."""
+    resolution: str | None = None
+
+    def names(self) -> list[str]:
+        """Names of the sequences. Raises InvalidInput without any."""
+        if self.set_file:
+            found = _names_in(self.set_file)
+        else:
+            found = listing.folders(Store(self.root), "/".join(filter(None, ["Annotations", self.resolution])))
+        if not found:
+            raise InvalidInput(f"no sequences in {self.root}: check the folder, the resolution and the list of names")
+        return found
+
+
+def _names_in(set_file: str) -> list[str]:
+    try:
+        return read_url(set_file).decode().split()
+    except FileNotFoundError:
+        raise InvalidInput(f"no list of names {set_file}: name a text file with a sequence a line") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All but the weights that the training starts with."""
+
+    output: str
+    config: TrainingConfig
+    stage: Stage
+    stills: Sequence[str]
+    """Folders."""
+    coco: tuple[str, str] | None = None
+    """Pictures and annotations of more stills."""
+    sequences: Sequences | None = None
+    run: tuple[str, str] | None = None
+    """OUTPUT and manifest of a run whose masks are learnt from."""
+    validate: Sequences | None = None
+    """None: composed clips of held-back stills."""
+    video_share: float
+    """Of the clips."""
+    batch: int
+    """Clips a step, over all workers."""
+    frames: int
+    last_frames: int
+    """Frames a clip in the last quarter of the steps."""
+    side: int
+    max_objects: int
+    max_speed: float
+    save_every: int
+    """Steps; `validate_every` too."""
+    validate_every: int
+    torch_threads: int = 1
+    """Of each worker, on the CPU."""
+    card: Mapping[str, str] = field(default_factory=dict)
+    """What the checkpoints say beside what the training knows of itself."""
+
+    def curriculum(self) -> Curriculum:
+        """The clips to learn from. Raises InvalidInput where the material does not suffice."""
+        return Curriculum(
+            composition=self._composition(),
+            steps=self.config.steps,
+            batch=self.batch,
+            max_speed=self.max_speed,
+            last_frames=self.last_frames,
+        )
+
+    def _composition(self) -> Composition:
+        pictures = [still for folder in self.stills for still in read_stills(folder)]
+        pictures += read_coco(*self.coco) if self.coco else []
+        if not pictures:
+            raise InvalidInput("give at least one --stills folder or --coco: pasted objects are cut from them")
+        videos = self._videos()
+        share = self.video_share if videos else 0.0
+        return Composition(
+            sources=[MovedStills(pictures), *videos],
+            shares=[1 - share, *[share / len(videos) for _ in videos]],
+            cutouts=usable(pictures),
+            frames=self.frames,
+            side=self.side,
+            max_objects=self.max_objects,
+            generated=STAGES[self.stage].generated,
+        )
+
+    def _videos(self) -> list[Source]:
+        found: list[Source] = []
+        if (given := self.sequences) is not None:
+            found.append(DavisSequences(given.root, given.names(), resolution=given.resolution))
+        if self.run is not None:
+            found.append(RunSequences(*self.run))
+        return found
+
+    def validation(self) -> Validation | None:
+        """What the training is scored on; None where `stills` hold none back. Raises InvalidInput."""
+        if self.validate is None:
+            return composed_validation(self.stills, side=self.side)
+        return davis_validation(self.validate.root, self.validate.names(), resolution=self.validate.resolution)
+
+    def recipe(self) -> str:
+        """What the clips are, in words."""
+        frames = str(self.frames) if self.frames == self.last_frames else f"{self.frames}, at last {self.last_frames},"
+        return (
+            f"{self.batch} clips of {frames} frames at {self.side} px, up to {self.max_objects} objects, "
+            f"speed to {self.max_speed:g}, video share {self.video_share:g}, {self.config.precision}"
+        )

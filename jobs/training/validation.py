@@ -1,0 +1,147 @@
+"""Scores of a network on videos it does not learn from, by the loop that users run.
+
+Legend: H, W frame size.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from jobs import listing
+from jobs.compose import held_back_composition
+from jobs.overlay import blend, contact_sheet
+from jobs.training.compose import draw_clip
+from jobs.training.motion import LabelMap, Picture, decoded
+from jobs.training.sources import is_held_back
+from model.metrics import ObjectScore, SequenceScorer, mean_scores
+from model.network import AFBURR
+from model.result import VOID, Labels, Prompt
+from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.synthetic import Clip
+from pipeline.annotations import read_mask
+from pipeline.errors import InvalidInput
+from pipeline.storage import Store
+
+_CLIPS, _FRAMES, _OBJECTS, _SEED = 6, 12, (1, 4), 0
+_SHEET_FRAMES, _SHEET_COLUMNS, _SHEET_WIDTH = 8, 4, 1200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """A video whose masks are known."""
+
+    num_frames: int
+    read: Callable[[int], tuple[Picture, Labels | LabelMap | None]]
+    """Frame t and its true labels [H, W]; None where it has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """How well a network segments some videos: means over their objects, in [0, 1]."""
+
+    J: float
+    F: float
+    sheet: Picture
+    """Frames of the first video with the masks that were found."""
+
+    @property
+    def J_and_F(self) -> float:  # noqa: N802 (the benchmark's own name)
+        """Mean of J and F."""
+        return (self.J + self.F) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The videos that a training is scored on, at least one."""
+
+    videos: Sequence[Video]
+    about: str
+    """What they are, for the card."""
+
+    def score(self, network: AFBURR) -> Score:
+        """J and F of all objects, each from its first annotation on, which is its prompt.
+
+        Raises InvalidInput when no object has a frame that can be scored.
+        """
+        shown = _spaced(self.videos[0].num_frames)
+        first, pictures = _segmented(network, self.videos[0], shown)
+        others = [score for video in self.videos[1:] for score in _segmented(network, video, ())[0]]
+        if not (first or others):
+            raise InvalidInput(f"{self.about}: no object has a mask in two frames; validate on other sequences")
+        mean = mean_scores([*first, *others])
+        captions = [f"frame {t}" for t in shown]
+        sheet = contact_sheet(pictures, columns=_SHEET_COLUMNS, width=_SHEET_WIDTH, captions=captions)
+        return Score(J=mean.J, F=mean.F, sheet=sheet)
+
+
+def _spaced(num_frames: int) -> list[int]:
+    return sorted({int(t) for t in np.linspace(0, num_frames - 1, _SHEET_FRAMES).round()})
+
+
+def _segmented(network: AFBURR, video: Video, shown: Collection[int]) -> tuple[list[ObjectScore], list[Picture]]:
+    """Scores of one video's objects, and the frames of `shown` with the masks that were found."""
+    segmenter, scorer = VideoSegmenter(network, SegmenterConfig()), SequenceScorer()
+    prompted: set[int] = set()
+    pictures = []
+    for t in range(video.num_frames):
+        frame, truth = video.read(t)
+        prompt = _prompt(truth, prompted)
+        found = segmenter.step(torch.from_numpy(frame).permute(2, 0, 1), prompt).labels
+        if truth is not None:
+            scorer.add(found, truth, prompted=prompt is not None)
+        if t in shown:
+            pictures.append(blend(frame, found))
+    return scorer.all_frames(), pictures
+
+
+def _prompt(truth: Labels | LabelMap | None, prompted: set[int]) -> Prompt | None:
+    """The masks of objects that have not been given yet; they count as given from now on."""
+    if truth is None or not (new := sorted({*np.unique(truth).tolist()} - prompted - {0, VOID})):
+        return None
+    prompted.update(new)
+    return Prompt(labels=truth.astype(np.int32), object_ids=tuple(new))
+
+
+def composed_validation(stills: Sequence[str], *, side: int) -> Validation | None:
+    """A few clips of the stills that training holds back, always the same; None where none is held back."""
+    folders = [folder for folder in stills if any(is_held_back(entry.name) for entry in Store(folder).list("images"))]
+    if not folders:
+        return None
+    composition = held_back_composition(folders, frames=_FRAMES, side=side, objects=_OBJECTS)
+    clips = [draw_clip(np.random.default_rng([_SEED, number]), composition) for number in range(_CLIPS)]
+    return Validation(
+        videos=[_of_clip(clip) for clip in clips],
+        about=f"{_CLIPS} composed clips of {_FRAMES} frames of held-back stills at {side} px, seed {_SEED}",
+    )
+
+
+def _of_clip(clip: Clip) -> Video:
+    return Video(num_frames=len(clip.frames), read=lambda t: (clip.frames[t], clip.labels[t]))
+
+
+def davis_validation(root: str, names: Sequence[str], *, resolution: str | None = None) -> Validation:
+    """Sequences in DAVIS layout, read when they are scored. Raises InvalidInput for one without frames or masks."""
+    level = f"{resolution}/" if resolution else ""
+    if not names:
+        raise InvalidInput(f"no sequences to validate on in {root}: check the folder and --validate-resolution")
+    return Validation(
+        videos=[_of_folder(Store(root), f"{level}{name}") for name in names],
+        about=f"{len(names)} sequences ({listing.few(names)})",
+    )
+
+
+def _of_folder(store: Store, name: str) -> Video:
+    pictures, annotations = f"JPEGImages/{name}", f"Annotations/{name}"
+    frames = listing.files(store, (".jpg", ".jpeg", ".png"), pictures)
+    masks = {listing.stem(mask): f"{annotations}/{mask}" for mask in listing.files(store, ".png", annotations)}
+    if not masks.keys() & {listing.stem(frame) for frame in frames}:
+        raise InvalidInput(f"no frames with masks in {store.url_of(annotations)}: check the folder and the names")
+
+    def read(t: int) -> tuple[Picture, Labels | None]:
+        mask = masks.get(listing.stem(frames[t]))
+        labels = None if mask is None else read_mask(store.get(mask), store.url_of(mask))
+        return decoded(store.get(f"{pictures}/{frames[t]}")), labels
+
+    return Video(num_frames=len(frames), read=read)
