@@ -51,6 +51,7 @@ def variants(base: SegmenterConfig, checkpoint: str, *, without_confidence: str 
         "default": ("the defaults", base),
         "first-last": ("no bank: first and latest frame", bank(policy="first_last")),
         "every-5th": ("every 5th frame, all appended", replace(endless, memory_every=5)),
+        "every-5th-merged": ("every 5th frame", replace(base, memory_every=5)),
         "append": ("every frame, all appended", endless),
         "no-eviction": ("nothing evicted", bank(budget=_EVERYTHING)),
         "budget-10k": ("budget 10,000", bank(budget=10_000)),

@@ -103,7 +103,7 @@ def test_the_demo_runs_and_says_where_everything_is(
     result = demo.run_demo(folder, console, checkpoint="untrained")
     assert not result.summary.failed
     assert result.summary.complete == 3
-    demo._tell(result, folder, console, checkpoint="untrained")
+    demo._tell(result, folder, console)
     said = capfd.readouterr().out
     assert f"to {folder}/corpus\n" in said
     assert "untrained" in said and "J&F" in said and "vos-batch status" in said
