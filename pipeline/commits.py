@@ -108,17 +108,25 @@ class CommitLog:
         Raises ValueError when `commit.video` is not this commit's row of `videos`.
         """
         _check(commit)
-        if not self._store.create(commit.name, _to_json(commit)):
-            return False
+        created = self._store.create(commit.name, _to_json(commit))
         self._known().setdefault(safe_name(commit.video_id), set()).add(commit.identity)
-        self.supersede(commit)
-        return True
+        if created:
+            self.supersede(commit)
+        return created
+
+    def settle(self, wanted: Mapping[str, str]) -> None:
+        """Leave one commit to every video that a killed driver left with several.
+
+        `wanted`: by video_id the identity that this run would make; where it is not among them the newest stays.
+        """
+        identities = {safe_name(video_id): identity for video_id, identity in wanted.items()}
+        for safe in [safe for safe, found in self._known().items() if len(found) > 1]:
+            wanted_here = identities.get(safe)
+            kept = wanted_here if wanted_here in self._known()[safe] else self._current(safe, self._known()[safe])
+            self.supersede(self.read(commit_name(safe, kept)))
 
     def supersede(self, current: Commit) -> None:
-        """Delete the other commits of the same video, then those of their files that `current` does not list.
-
-        `commit` calls it; so does a driver that starts, for a video that a killed driver left with two.
-        """
+        """Delete the other commits of the same video, then those of their files that `current` does not list."""
         safe = safe_name(current.video_id)
         identities = self._known()[safe]
         for old in identities - {current.identity}:
@@ -184,6 +192,7 @@ class CommitLog:
         many videos there are. Raises InvalidOutput naming an unreadable file, StoreUnavailable.
         """
         for _ in range(_LISTINGS):
+            self.committed()
             with suppress(FileNotFoundError):  # superseded or tidied up since it was listed: list again
                 return self._video_rows(set(self.current().items()))
         raise StoreUnavailable(f"{self._store.url_of(_COMMITS)} lists files that cannot be found: try again")
@@ -201,8 +210,11 @@ class CommitLog:
         return pa.concat_tables([rows, *parts])
 
     def current(self) -> dict[str, str]:
-        """Identity by safe name of every committed video; reads commits only where a video has several."""
-        return {safe: self._current(safe, identities) for safe, identities in self.committed().items()}
+        """Identity by safe name of every committed video, as `is_committed` knows them.
+
+        Reads commits only where a video has several.
+        """
+        return {safe: self._current(safe, identities) for safe, identities in self._known().items()}
 
     def _current(self, safe: str, identities: set[str]) -> str:
         if len(identities) == 1:
@@ -313,13 +325,13 @@ def _put_table(store: Store, path: str, table: pa.Table) -> None:
     store.put(path, buffer.getvalue())
 
 
-def sync_videos(store: Store) -> None:
+def sync_videos(store: Store, log: CommitLog | None = None) -> None:
     """Make the files of `videos` hold exactly one row per committed video; for the driver alone.
 
     Files with stale or repeated rows are rewritten without them or deleted; what is missing becomes one new
-    file. Reads the table and only those commits that are missing in it.
+    file. Reads the table and only those commits that are missing in it, which `log` (None: a listing made now) knows.
     """
-    log = CommitLog(store)
+    log = log or CommitLog(store)
     missing = set(log.current().items())
     for entry in store.list("videos"):
         missing -= _keep(store, f"videos/{entry.name}", missing)

@@ -7,6 +7,7 @@
     │   ├── UnreadableVideo     names the video: missing, empty, garbage, no video stream
     │   └── InvalidCheckpoint   names the file and what does not fit
     ├── InvalidOutput           OUTPUT is not ours, or cannot be written
+    │   └── OutputInUse         another driver writes to it
     ├── SegmentationFailed      the network gave up on a frame: names the video and the frame
     │   └── OutOfMemory         retryable: memory may be free again, or on another device
     ├── Interrupted             the run is being ended; the video is begun again by the next one
@@ -43,6 +44,10 @@ class InvalidCheckpoint(InvalidInput):
 
 class InvalidOutput(PipelineError):
     """The output folder belongs to something else or cannot be written."""
+
+
+class OutputInUse(InvalidOutput):
+    """Another driver holds the output folder."""
 
 
 class SegmentationFailed(PipelineError):

@@ -11,17 +11,22 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
-from pipeline.commits import Commit, CommitLog, claim_output, sync_videos, video_identity, write_rows
+from pipeline.batches import RowBatches
+from pipeline.commits import Commit, CommitLog, claim_output, sync_videos, video_identity
 from pipeline.config import WorkerConfig
 from pipeline.errors import InvalidInput, PipelineError
+from pipeline.lease import Lease, LeaseTimes
 from pipeline.manifest import VideoTask
 from pipeline.pool import Event, Failure, Pool
 from pipeline.scheduler import Job, Scheduler, Work, cost, num_frames
 from pipeline.storage import Fingerprints, Store
+from pipeline.sweep import sweep
 from pipeline.worker import VideoOutcome, WorkerCounts
+from pipeline.writer import attempt_name
 
 _TICK_S = 0.5
 
@@ -61,47 +66,77 @@ def run(
     pool: Pool,
     *,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
+    lease_times: LeaseTimes | None = None,
 ) -> RunSummary:
     """Segment what is not yet committed and commit it, video by video. The pool starts only when there is work.
 
+    `tell` gets what the operator should know at once, a line each. When this returns, OUTPUT holds what is committed
+    and nothing else.
+
     Raises:
         InvalidOutput: OUTPUT is not ours or cannot be written.
+        OutputInUse: another driver writes to it.
         StoreUnavailable: OUTPUT cannot be reached any more; what is committed stays.
     """
-    driver = _Driver(config, pool, on_progress)
-    return driver.run(tasks)
+    run_id = new_run_id()
+    store = Store(config.output)
+    claim_output(store)
+    with Lease(store, run_id, times=lease_times, tell=tell) as lease:
+        return _Driver(run_id, config, pool, store, lease, on_progress).run(tasks)
 
 
 class _Driver:
-    def __init__(self, config: WorkerConfig, pool: Pool, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        config: WorkerConfig,
+        pool: Pool,
+        store: Store,
+        lease: Lease,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
         self._config = config
         self._pool = pool
+        self._store = store
+        self._lease = lease
         self._on_progress = on_progress
-        self._store = Store(config.output)
-        self._log = CommitLog(self._store)
-        self._summary = RunSummary(run_id=new_run_id())
-        self._failures: list[dict[str, object]] = []
+        self._log = CommitLog(store)
+        self._summary = RunSummary(run_id=run_id)
+        self._videos = RowBatches(store, "videos", run_id)
+        self._failures = RowBatches(store, "failures", run_id)
         self._videos_total = 0
         self._unstarted: dict[str, int | None] = {}
         """Frames of the videos that no worker has begun, by video_id; None where the manifest does not tell."""
 
     def run(self, tasks: Sequence[VideoTask]) -> RunSummary:
-        claim_output(self._store)
         work = self._plan(tasks)
-        if work or self._failures:
+        if work or self._summary.failed:
             self._record_run()
         try:
             if work:
                 with self._pool:
                     self._work_off(work)
-        finally:
-            self._write_failures()
-        sync_videos(self._store)
+        except PipelineError:  # OUTPUT may be out of reach, or another driver's
+            with suppress(PipelineError):
+                self._failures.write()
+            raise
+        except BaseException:
+            self._finish()
+            raise
+        self._finish()
         return self._summary
+
+    def _finish(self) -> None:
+        self._failures.write()
+        self._lease.refresh()  # only the holder may delete
+        sync_videos(self._store, self._log)
+        sweep(self._store, self._log)
 
     def _plan(self, tasks: Sequence[VideoTask]) -> list[Work]:
         fingerprints = Fingerprints()
         settings = self._config.settings()
+        identities = {}
         work = []
         for task in tasks:
             try:
@@ -109,10 +144,12 @@ class _Driver:
             except PipelineError as error:
                 self._give_up(task, 0, Failure.of(error))
                 continue
+            identities[task.video_id] = planned.identity
             if self._log.is_committed(task.video_id, planned.identity):
                 self._summary.skipped += 1
             else:
                 work.append(planned)
+        self._log.settle(identities)
         self._videos_total = len(work) + len(self._summary.failed)
         self._unstarted = {w.task.video_id: num_frames(w.task) for w in work}
         return work
@@ -134,6 +171,8 @@ class _Driver:
             self._submit(scheduler)
             for event in self._pool.wait(self._pause_s(scheduler)):
                 self._handle(event, scheduler)
+            self._videos.write_due()
+            self._failures.write_due()
             self._report()
 
     def _pause_s(self, scheduler: Scheduler) -> float:
@@ -146,7 +185,7 @@ class _Driver:
             if job is None:
                 return
             self._unstarted.pop(job.task.video_id, None)
-            self._pool.submit(job, f"{self._summary.run_id}-{job.number}")
+            self._pool.submit(job, attempt_name(self._summary.run_id, job.number))
 
     def _handle(self, event: Event, scheduler: Scheduler) -> None:
         job, result = event.job, event.result
@@ -157,7 +196,7 @@ class _Driver:
         again = scheduler.failed(job.task.video_id, retryable=result.retryable, now_s=time.monotonic())
         if again:
             self._unstarted[job.task.video_id] = num_frames(job.task)
-            self._failures.append(self._failure_row(job.task, job.number, result))
+            self._failures.add(self._failure_row(job.task, job.number, result))
         else:
             self._give_up(job.task, job.number, result)
 
@@ -170,10 +209,10 @@ class _Driver:
             "committed_at": _now(),
             "run_id": self._summary.run_id,
         }
+        self._lease.check()
         commit = Commit(video_id=outcome.video_id, identity=job.identity, files=outcome.files, video=row)
-        if not self._log.commit(commit):  # another run was faster with the same result
-            for record in outcome.files.values():
-                self._store.delete(record.path)
+        if self._log.commit(commit):  # else another driver was faster with the same, and our files are swept
+            self._videos.add(row)
         self._summary.complete += 1
         self._summary.frames += outcome.files["frames"].rows
         unusual = {"truncated": self._summary.truncated, "damaged": self._summary.damaged}
@@ -182,7 +221,7 @@ class _Driver:
 
     def _give_up(self, task: VideoTask, number: int, failure: Failure) -> None:
         self._summary.failed[task.video_id] = failure
-        self._failures.append(self._failure_row(task, number, failure))
+        self._failures.add(self._failure_row(task, number, failure))
 
     def _failure_row(self, task: VideoTask, number: int, failure: Failure) -> dict[str, object]:
         return {
@@ -194,10 +233,6 @@ class _Driver:
             **asdict(failure),
         }
 
-    def _write_failures(self) -> None:
-        if self._failures:
-            write_rows(self._store, "failures", self._summary.run_id, self._failures)
-
     def _record_run(self) -> None:
         record = {
             "run_id": self._summary.run_id,
@@ -206,6 +241,7 @@ class _Driver:
             "python": platform.python_version(),
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "ray", "av", "pyarrow")},
             "config": asdict(self._config),
+            "exclusive": self._lease.exclusive,
             "videos": self._videos_total,
         }
         self._store.put(f"_runs/{self._summary.run_id}.json", (json.dumps(record, indent=1) + "\n").encode())

@@ -25,6 +25,9 @@ from pipeline.storage import Store
 ROWS_PER_GROUP = 65_536
 """Rows of every row group but a file's last."""
 
+_ATTEMPT_FILE = re.compile(r"(?P<safe>.+-[0-9a-f]{16})-\d{8}T\d{6}-[0-9a-f]{8}-\d+\.parquet")
+"""`safe_name`, run id and the attempt's number."""
+
 _STATISTICS = tuple(FrameStatistics.__dataclass_fields__)
 
 
@@ -58,6 +61,17 @@ def safe_name(video_id: str) -> str:
     # Readers such as pyarrow and Spark skip files whose names begin with "." or "_".
     readable = re.sub(r"[^A-Za-z0-9._-]", "_", video_id).lstrip("._-")[:60] or "video"
     return f"{readable}-{hashlib.sha256(video_id.encode()).hexdigest()[:16]}"
+
+
+def attempt_name(run_id: str, number: int) -> str:
+    """Unique among all attempts of all runs at one OUTPUT, where run ids are."""
+    return f"{run_id}-{number}"
+
+
+def video_of(file_name: str) -> str | None:
+    """The safe name of the video whose attempt wrote this file; None for a file that no attempt of a run wrote."""
+    match = _ATTEMPT_FILE.fullmatch(file_name)
+    return match["safe"] if match else None
 
 
 class VideoWriter:

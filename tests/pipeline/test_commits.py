@@ -260,9 +260,18 @@ def test_of_two_commits_the_newer_is_read(store: Store) -> None:
 def test_the_wanted_of_two_commits_stays(store: Store, wanted: int) -> None:
     both = leave_two_commits(store)
     log = CommitLog(store)
-    log.supersede(both[wanted])
+    log.settle({"clip": both[wanted].identity, "other": "c" * 32})
     assert log.read_all() == [both[wanted]]
     assert not any(exists(store, record.path) for record in both[1 - wanted].files.values())
+
+
+@pytest.mark.parametrize("wanted", [{}, {"clip": "c" * 32}])
+def test_of_two_commits_that_are_not_wanted_the_newer_stays(store: Store, wanted: dict[str, str]) -> None:
+    """Its video is not in the manifest any more, or is to be segmented with other settings."""
+    _, new = leave_two_commits(store)
+    log = CommitLog(store)
+    log.settle(wanted)
+    assert log.read_all() == [new]
 
 
 def test_is_committed_asks_one_listing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,10 @@ import torch
 from model.checkpoint import fingerprint, to_bytes
 from pipeline import run as run_module
 from pipeline import tables
+from pipeline.commits import CommitLog
 from pipeline.config import WorkerConfig
-from pipeline.errors import InvalidCheckpoint, InvalidOutput, StoreUnavailable
+from pipeline.errors import InvalidCheckpoint, InvalidOutput, OutputInUse, StoreUnavailable
+from pipeline.lease import Lease, LeaseTimes
 from pipeline.manifest import VideoTask
 from pipeline.pool import Event, Failure, LocalPool, Pool
 from pipeline.run import Progress, run
@@ -29,6 +31,7 @@ from pipeline.scheduler import Job, Scheduler
 from pipeline.storage import Store
 from pipeline.weights import load_network
 from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
+from pipeline.writer import attempt_name, safe_name
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, copy_corpus, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
 from tests.pipeline.pool_contract import NoPool, PoolContract
@@ -234,23 +237,94 @@ class TestInterruption:
         assert pool.counts().frames_done < 500
         assert digests(config.output) == {}
 
-    def test_the_output_is_right_when_another_run_was_faster(
+
+class Overtaken(LocalPool):
+    """Another run begins while this one has its first video in hand."""
+
+    other: Callable[[], object]
+
+    def submit(self, job: Job, attempt: str) -> None:
+        other, self.other = self.other, lambda: None
+        other()
+        super().submit(job, attempt)
+
+
+class TestASecondDriver:
+    def test_it_is_refused_while_the_first_one_works(self, tasks: list[VideoTask], config: WorkerConfig) -> None:
+        pool = Overtaken(config)
+        second = partial(run, tasks, config, LocalPool(config), lease_times=LeaseTimes(refresh_s=0.1))
+
+        def refused() -> None:
+            with pytest.raises(
+                OutputInUse, match=f"{config.output} is being written by another driver.*pid {os.getpid()}"
+            ):
+                second()
+
+        pool.other = refused
+        summary = run(tasks, config, pool, lease_times=LeaseTimes(refresh_s=0.05))
+        assert (summary.complete, summary.failed) == (2, {})
+        assert second().skipped == 2
+
+    def test_the_output_is_right_where_it_slips_in(
         self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        class Overtaken(LocalPool):
-            """The other run does everything while this one has its first video in hand."""
+        """On a store without conditional creates: the second one does everything while the first one works."""
+        pool = Overtaken(config)
 
-            def submit(self, job: Job, attempt: str) -> None:
-                monkeypatch.setattr(Overtaken, "submit", LocalPool.submit)
+        def slip_in() -> None:
+            with monkeypatch.context() as patch:
+                patch.setattr(run_module, "Lease", NoLease)
                 run(tasks, config, LocalPool(config))
-                super().submit(job, attempt)
 
-        summary = run(tasks, config, Overtaken(config))
+        pool.other = slip_in
+        summary = run(tasks, config, pool)
         assert summary.failed == {}
         store = Store(config.output)
         assert [len(store.list(folder)) for folder in ("_commits", "masks", "frames")] == [2, 2, 2]
         assert {path for path, _ in digests(config.output)} == {"folder", "span"}
         assert tables.open(config.output, "masks").count_rows() == 7
+        assert tables.open(config.output, "videos").count_rows() == 2
+
+    def test_a_driver_that_lost_its_lease_commits_nothing_more(
+        self, tasks: list[VideoTask], config: WorkerConfig
+    ) -> None:
+        """It was silent for longer than a lease lasts, and another driver took over."""
+        pool = Overtaken(config)
+        silent, other = LeaseTimes(refresh_s=1e6, doubt_s=0.0), LeaseTimes(refresh_s=0.05, stale_s=0.1)
+        pool.other = partial(run, tasks[:1], config, LocalPool(config), lease_times=other)
+        with pytest.raises(OutputInUse, match="taken over by another driver"):
+            run(tasks, config, pool, lease_times=silent)
+        assert {path for path, _ in digests(config.output)} == {tasks[0].video_id}
+
+
+def test_what_dead_attempts_left_is_gone_after_a_run(tasks: list[VideoTask], config: WorkerConfig) -> None:
+    run(tasks[:1], config, LocalPool(config))
+    store = Store(config.output)
+    for task in tasks:
+        left = f"{safe_name(task.video_id)}-{attempt_name('20260102T030405-0123abcd', 1)}.parquet"
+        store.put(f"masks/{left}", b"half")
+        store.put(f"frames/{left}", b"half")
+    run(tasks, config, LocalPool(config))
+    committed = {record.path for commit in CommitLog(store).read_all() for record in commit.files.values()}
+    assert {f"{table}/{entry.name}" for table in ("masks", "frames") for entry in store.list(table)} == committed
+
+
+class NoLease(Lease):
+    """Holds nothing."""
+
+    exclusive = False
+
+    def __enter__(self) -> "NoLease":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def check(self) -> None:
+        pass
+
+    def refresh(self) -> None:
+        pass
 
 
 class ScriptedPool:
