@@ -140,29 +140,28 @@ class _Driver:
         work = []
         for task in tasks:
             try:
-                planned = self._plan_video(task, fingerprints, settings)
+                identity = self._identity(task, fingerprints, settings)
             except PipelineError as error:
                 self._give_up(task, 0, Failure.of(error))
                 continue
-            identities[task.video_id] = planned.identity
-            if self._log.is_committed(task.video_id, planned.identity):
+            identities[task.video_id] = identity
+            if self._log.is_committed(task.video_id, identity):
                 self._summary.skipped += 1
             else:
-                work.append(planned)
+                work.append(Work(task=task, identity=identity, cost=cost(task, fingerprints.size_of(task.video_uri))))
         self._log.settle(identities)
         self._videos_total = len(work) + len(self._summary.failed)
         self._unstarted = {w.task.video_id: num_frames(w.task) for w in work}
         return work
 
-    def _plan_video(self, task: VideoTask, fingerprints: Fingerprints, settings: dict[str, object]) -> Work:
-        identity = video_identity(
+    def _identity(self, task: VideoTask, fingerprints: Fingerprints, settings: dict[str, object]) -> str:
+        return video_identity(
             task,
             video_fingerprint=_fingerprint(fingerprints, task.video_uri, task, "video"),
             mask_fingerprints=[_fingerprint(fingerprints, p.mask_uri, task, "mask") for p in task.prompts],
             checkpoint_fingerprint=self._config.checkpoint_fingerprint,
             settings=settings,
         )
-        return Work(task=task, identity=identity, cost=cost(task, fingerprints.size_of(task.video_uri)))
 
     def _work_off(self, work: Sequence[Work]) -> None:
         scheduler = Scheduler(work)

@@ -52,15 +52,20 @@ def resolve(uri: str, base_url: str) -> str:
 
 def parent_url(url: str) -> str:
     """The URL of the folder that holds `url`; a root or a bucket is its own parent."""
-    protocol, path = _split(absolute_url(url))
-    if protocol not in ("file", "memory") and "/" not in path:
-        return f"{protocol}://{path}"
-    return f"{protocol}://{posixpath.dirname(path)}"
+    return _parent(absolute_url(url))
 
 
 def name_of(url: str) -> str:
     """The last part of a path or URL."""
     return posixpath.basename(_split(absolute_url(url))[1])
+
+
+def _parent(url: str) -> str:
+    """As `parent_url`, of an absolute one."""
+    protocol, path = _split(url)
+    if protocol not in ("file", "memory") and "/" not in path:
+        return f"{protocol}://{path}"
+    return f"{protocol}://{posixpath.dirname(path)}"
 
 
 class StoreFile(io.RawIOBase):
@@ -235,7 +240,7 @@ class Fingerprints:
         Raises FileNotFoundError, StoreUnavailable.
         """
         url = absolute_url(url)
-        entry = self._listing(parent_url(url)).get(name_of(url))
+        entry = self._entry(url)
         if entry is None:
             raise FileNotFoundError(errno.ENOENT, "no such file or folder", url)
         return self._of_folder(url) if entry.is_folder else entry.fingerprint
@@ -243,10 +248,13 @@ class Fingerprints:
     def size_of(self, url: str) -> int:
         """Bytes of a file, or of the files of a folder (one level); 0 for a missing one. Raises StoreUnavailable."""
         url = absolute_url(url)
-        entry = self._listing(parent_url(url)).get(name_of(url))
+        entry = self._entry(url)
         if entry is not None and entry.is_folder:
             return sum(inner.size for inner in self._listing(url).values())
         return entry.size if entry else 0
+
+    def _entry(self, url: str) -> Entry | None:
+        return self._listing(_parent(url)).get(posixpath.basename(_path(url)))
 
     def _listing(self, url: str) -> dict[str, Entry]:
         if url not in self._listings:
