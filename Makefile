@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format scatter benchmark benchmark-gpu clean
+.PHONY: demo test test-slow check format scatter benchmark benchmark-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/vos-batch demo
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest
+
+# What takes minutes: Ray Train, processes that are killed, a submitted job.
+test-slow: $(VENV)/dev
+	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .

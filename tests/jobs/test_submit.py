@@ -116,6 +116,7 @@ def segment(corpus: Corpus, output: Path) -> list[str]:
     return ["python", "-m", "jobs.segment", corpus.manifest, str(output), *settings]
 
 
+@pytest.mark.slow
 def test_a_submitted_job_segments(head: Head, corpus: Corpus, tmp_path: Path) -> None:
     done = head.submit(*segment(corpus, tmp_path / "out"))
     assert done.returncode == 0, done.stdout

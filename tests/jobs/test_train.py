@@ -210,6 +210,7 @@ def whole(validated: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["state.pt", "last.safetensors"])
 def test_killed_between_two_files_it_goes_on_to_the_same_ones(
     validated: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -230,6 +231,7 @@ def assert_same_checkpoints(one: Path, other: Path) -> None:
         assert card(one, name) == card(other, name)
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_to_the_same_weights(validated: str, whole: Path, tmp_path: Path) -> None:
     arguments, killed = ("--stills", validated, *FOUR_STEPS), tmp_path / "killed"
     process = start(killed, *arguments)

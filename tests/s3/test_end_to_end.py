@@ -80,6 +80,7 @@ def output(folder: str) -> str:
 
 class TestSegment:
     @pytest.mark.ray
+    @pytest.mark.slow
     def test_two_actors_write_what_a_run_on_files_writes(
         self, server: S3, corpus: Corpus, output: str, expected: Mapping[tuple[str, str], str]
     ) -> None:

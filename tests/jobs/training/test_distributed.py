@@ -13,7 +13,7 @@ from model.network import untrained
 from tests.jobs.training.material import trainable, write_stills
 
 pytest.importorskip("pandas", reason="Ray Train needs the train extra")
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
 SIZES = ("--batch", "3", "--frames", "2", "--side", "32", "--precision", "fp32", "--init", "untrained")
@@ -25,7 +25,7 @@ def train(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     for name in ("RAY_ADDRESS", "RAY_JOB_ID"):
         environment.pop(name, None)
-    return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def weights(output: Path) -> dict[str, torch.Tensor]:
