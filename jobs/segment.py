@@ -17,6 +17,7 @@ from model.bank import BankConfig
 from model.checkpoint import UNTRAINED, fingerprint
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.config import Device, WorkerConfig, in_ray_cluster
+from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput
 from pipeline.manifest import VideoTask, read_manifest
 from pipeline.pool import LocalPool, Pool
@@ -52,8 +53,12 @@ def segment(
     Raises:
         PipelineError: the run as a whole could not be started or go on.
     """
+
+    def tell(line: str) -> None:
+        console.out(line, highlight=False)
+
     with show_progress(console) as on_progress:
-        return run(tasks, config, _pool(config, pool, workers, gpus_per_worker), on_progress=on_progress)
+        return run(tasks, config, _pool(config, pool, workers, gpus_per_worker), on_progress=on_progress, tell=tell)
 
 
 def _pool(config: WorkerConfig, kind: PoolKind | None, workers: int | None, gpus_per_worker: float | None) -> Pool:
@@ -103,7 +108,7 @@ def tell_of_weights(checkpoint: str, console: Console) -> None:
             "note: these weights are untrained, the masks will mean nothing (see --checkpoint)", highlight=False
         )
     elif licence := read_card(checkpoint).get("licence"):
-        console.out(f"weights {checkpoint}: {licence}", highlight=False)
+        console.out(f"weights {without_credentials(checkpoint)}: {licence}", highlight=False)
 
 
 def report(summary: RunSummary, console: Console, *, output: str) -> None:

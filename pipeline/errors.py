@@ -14,12 +14,18 @@
     ├── StoreUnavailable        retryable: the object store or the network failed
     └── WorkerLost              retryable: the process or the node is gone
 
-`retryable` says whether another attempt at the same work can succeed; the scheduler decides how often.
+`retryable` says whether another attempt at the same work can succeed; the scheduler decides how often. No message
+repeats a secret of a URL.
 """
+
+from pipeline.credentials import without_credentials
 
 
 class PipelineError(Exception):
     retryable = False
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(without_credentials(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class InvalidInput(PipelineError):

@@ -30,8 +30,9 @@ class LeaseTimes:
     refresh_s: float = 10.0
     stale_s: float = 60.0
     """A holder that is silent for so long counts as dead: the next one takes over."""
-    doubt_s: float = 30.0
-    """A holder that could not refresh for so long makes sure that it still holds the lease before it commits."""
+    doubt_s: float = 15.0
+    """A holder that could not refresh for so long makes sure that it still holds the lease before it commits: early
+    enough for the commit itself, which a slow store may hold up (`storage.RETRY`), to end before `stale_s`."""
 
 
 class _Driver(NamedTuple):

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pipeline.batches import RowBatches
 from pipeline.commits import Commit, CommitLog, claim_output, sync_videos, video_identity
 from pipeline.config import WorkerConfig
+from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput, PipelineError
 from pipeline.lease import Lease, LeaseTimes
 from pipeline.manifest import VideoTask
@@ -243,7 +244,8 @@ class _Driver:
             "exclusive": self._lease.exclusive,
             "videos": self._videos_total,
         }
-        self._store.put(f"_runs/{self._summary.run_id}.json", (json.dumps(record, indent=1) + "\n").encode())
+        text = without_credentials(json.dumps(record, indent=1))
+        self._store.put(f"_runs/{self._summary.run_id}.json", (text + "\n").encode())
 
     def _report(self) -> None:
         counts = self._pool.counts()

@@ -1,9 +1,10 @@
 """Files on any object store, through fsspec: whole-file writes, conditional creates, listings, fingerprints.
 
 Works on file://, memory:// and s3:// (and on what else fsspec can list). No value here holds a connection:
-filesystems are opened where they are used, once per process, so everything can be pickled. Failures come out
-as the tree of `pipeline.errors`, except a missing file, which stays FileNotFoundError because only the caller
-knows what the file was for.
+filesystems are opened where they are used, once per process, so everything can be pickled. What fails for the
+moment (throttling, timeouts, lost connections) is asked again for a while. Failures come out as the tree of
+`pipeline.errors`, except a missing file, which stays FileNotFoundError because only the caller knows what the
+file was for.
 """
 
 import errno
@@ -11,6 +12,7 @@ import hashlib
 import io
 import os
 import posixpath
+import re
 import shutil
 import threading
 import uuid
@@ -19,19 +21,52 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 import fsspec
 
+from pipeline.credentials import holds_credentials, without_credentials
 from pipeline.errors import InvalidInput, InvalidOutput, PipelineError, StoreUnavailable
+from pipeline.retry import Retry
+
+T = TypeVar("T")
+
+RETRY = Retry()
+"""For all that is asked of stores; their clients try a few times within two seconds before."""
 
 _BLOCK_BYTES = 8 << 20
 _TEMPORARY_PREFIX, _TEMPORARY_SUFFIX = ".vos-batch-", ".tmp"
 _MEMORY_LOCK = threading.RLock()
 
+_CLIENTS = {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"}
+"""Packages whose exceptions are failures of a store."""
+_DENIALS = {
+    "NoCredentialsError",
+    "ParamValidationError",  # a name that no bucket can have
+    "PartialCredentialsError",
+    "ProfileNotFound",
+    "UnauthorizedSSOTokenError",
+}
+_TRANSIENT = {
+    "ClientConnectionError",
+    "ClientPayloadError",
+    "HTTPClientError",  # of botocore: no connection, no answer in time, an answer that breaks off
+    "ResponseParserError",
+}
+_TRANSIENT_STATUS = {408, 409, 429, 500, 502, 503, 504}
+"""Of HTTP; 409 is Amazon's word for conditional writes that met."""
+
 
 def absolute_url(path_or_url: str) -> str:
-    """The URL of a local path or URL, without a trailing slash; local paths become file:// URLs."""
+    """The URL of a local path or URL, without a trailing slash; local paths become file:// URLs.
+
+    Raises InvalidInput for a URL with credentials inside: it would be stored and shown.
+    """
+    if holds_credentials(path_or_url):
+        raise InvalidInput(
+            f"{path_or_url} holds credentials: take them out of the URL and set them in every process's environment "
+            "(for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+        )
     protocol, path = _split(path_or_url)
     if protocol == "file":
         return "file://" + os.path.abspath(os.path.expanduser(path))
@@ -83,7 +118,7 @@ class StoreFile(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, all that is left when negative. Raises StoreUnavailable, InvalidInput."""
         with self._remembering():
-            return self._file.read(size)
+            return _patiently(lambda: self._file.read(size))
 
     def readinto(self, buffer: Any, /) -> int:
         """Fill a writable buffer; returns the number of bytes. Raises StoreUnavailable, InvalidInput."""
@@ -128,21 +163,21 @@ def open_url(url: str) -> StoreFile:
     StoreUnavailable."""
     url = absolute_url(url)
     with _reading(url):
-        return StoreFile(url, _backend(url).open(url))
+        return StoreFile(url, _patiently(lambda: _backend(url).open(url)))
 
 
 def read_url(url: str) -> bytes:
     """The bytes of a file. Raises as `open_url`."""
     url = absolute_url(url)
     with _reading(url):
-        return _backend(url).get(url)
+        return _patiently(lambda: _backend(url).get(url))
 
 
 def is_folder(url: str) -> bool:
     """Whether `url` is a folder, or a prefix with files. Raises as `open_url`."""
     url = absolute_url(url)
     with _reading(url):
-        return _backend(url).is_folder(url)
+        return _patiently(lambda: _backend(url).is_folder(url))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,38 +226,48 @@ class Store:
         """Write or replace a file, atomically."""
         url = self.url_of(name)
         with _writing(url):
-            _backend(url).put(url, data)
+            _patiently(lambda: _backend(url).put(url, data))
 
     def put_file(self, name: str, local_path: str | os.PathLike[str]) -> None:
         """Copy a local file to a name, atomically."""
         url = self.url_of(name)
         with _writing(url):
-            _backend(url).put_file(url, os.fspath(local_path))
+            _patiently(lambda: _backend(url).put_file(url, os.fspath(local_path)))
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a file unless it exists: True for exactly one caller however many race.
 
-        The client of a remote store retries on its own and may then meet its own success: the stored bytes
-        decide, so `data` must differ from caller to caller (carry an attempt or run id).
+        A create that is tried again may meet its own success: on a remote store the stored bytes decide, so
+        `data` must differ from caller to caller (carry an attempt or run id).
         """
         url = self.url_of(name)
         with _writing(url):
-            return _backend(url).create(url, data)
+            return _patiently(lambda: _backend(url).create(url, data))
+
+    def abandoned(self, folder: str = "") -> list[Entry]:
+        """Temporary files of one level, sorted by name: of killed writers, or of writers at work.
+
+        Their `modified_s` tells these apart; `delete` removes them. None on stores that need no such files.
+        """
+        return _listing(self.url_of(folder), lambda backend, url: backend.temporaries(url))
 
     def list(self, folder: str = "") -> list[Entry]:
         """The files and folders of one level, sorted by name; empty when the folder is missing."""
-        url = self.url_of(folder)
-        try:
-            with _reading(url):
-                return sorted(_backend(url).entries(url), key=lambda entry: entry.name)
-        except FileNotFoundError:
-            return []
+        return _listing(self.url_of(folder), lambda backend, url: backend.entries(url))
 
     def delete(self, name: str) -> None:
         """Delete a file; a missing one is fine."""
         url = self.url_of(name)
         with _writing(url):
-            _backend(url).delete(url)
+            _patiently(lambda: _backend(url).delete(url))
+
+
+def s3_endpoint() -> tuple[str | None, str]:
+    """The server that s3:// means in this process, None for Amazon's own, and the region; no request is made."""
+    backend = cast(_S3, _backend("s3://"))
+    server, region = backend.endpoint()
+    own = re.fullmatch(r"https://s3(\.[\w-]+)?\.amazonaws\.com(\.cn)?", server)
+    return None if own else server, region
 
 
 class Fingerprints:
@@ -276,6 +321,7 @@ class _Backend(Protocol):
     def create(self, url: str, data: bytes) -> bool: ...
     def is_folder(self, url: str) -> bool: ...
     def entries(self, url: str) -> Iterator[Entry]: ...
+    def temporaries(self, url: str) -> Iterator[Entry]: ...
     def delete(self, url: str) -> None: ...
 
 
@@ -301,6 +347,8 @@ class _Local:
             os.replace(temporary, _path(url))
 
     def create(self, url: str, data: bytes) -> bool:
+        if os.path.lexists(_path(url)):  # the link would say so too, after a write for nothing
+            return False
         with self._temporary(url, lambda file: file.write(data)) as temporary:
             try:
                 os.link(temporary, _path(url))
@@ -312,14 +360,20 @@ class _Local:
         return os.path.isdir(_path(url)) or not os.stat(_path(url))
 
     def entries(self, url: str) -> Iterator[Entry]:
-        with os.scandir(_path(url)) as items:
-            for item in items:
-                if not _is_temporary(item.name) and (entry := self._entry(item)):
-                    yield entry
+        return self._scan(url, temporary=False)
+
+    def temporaries(self, url: str) -> Iterator[Entry]:
+        return self._scan(url, temporary=True)
 
     def delete(self, url: str) -> None:
         with suppress(FileNotFoundError):
             os.remove(_path(url))
+
+    def _scan(self, url: str, *, temporary: bool) -> Iterator[Entry]:
+        with os.scandir(_path(url)) as items:
+            for item in items:
+                if _is_temporary(item.name) is temporary and (entry := self._entry(item)):
+                    yield entry
 
     @staticmethod
     def _entry(item: "os.DirEntry[str]") -> Entry | None:
@@ -391,16 +445,18 @@ class _Remote:
             if info["name"].rstrip("/") != own:
                 yield self._entry(info)
 
+    def temporaries(self, url: str) -> Iterator[Entry]:
+        return iter(())
+
     def delete(self, url: str) -> None:
         with suppress(FileNotFoundError):
             self._filesystem.rm_file(url)
 
     def _is_ours(self, url: str, data: bytes, error: Exception) -> bool:
         # Whatever the refusal was called, what is stored now says who won; nothing stored: it was a failure.
-        try:
+        with suppress(FileNotFoundError):
             return self.get(url) == data
-        except FileNotFoundError:
-            raise error from None
+        raise error
 
     def _entry(self, info: dict[str, Any]) -> Entry:
         name = posixpath.basename(info["name"].rstrip("/"))
@@ -419,6 +475,11 @@ class _Remote:
 
 
 class _S3(_Remote):
+    def endpoint(self) -> tuple[str, str]:
+        self._filesystem.connect()
+        meta = self._filesystem.s3.meta
+        return meta.endpoint_url.rstrip("/"), meta.region_name
+
     def get(self, url: str) -> bytes:
         # With more than one at a time s3fs asks for the size before every read.
         return cast(bytes, self._filesystem.cat_file(url, max_concurrency=1))
@@ -475,7 +536,9 @@ def _backend(url: str) -> _Backend:
 def _connect(protocol: str, _process: int, _settings: tuple[tuple[str, str], ...]) -> _Backend:
     # A stale listings cache would hide what other machines wrote; a client does not survive a fork.
     s3 = protocol in ("s3", "s3a")
-    options = {"use_listings_cache": False} if s3 else {}
+    # botocore's own tries, each of them tried again by s3fs, would take more than half a minute.
+    once = {"retries": {"total_max_attempts": 1}}
+    options = {"use_listings_cache": False, "config_kwargs": once} if s3 else {}
     try:
         filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
     except (ValueError, ImportError) as error:
@@ -495,21 +558,16 @@ def _seconds(moment: datetime | float | None) -> float | None:
     return moment.timestamp() if isinstance(moment, datetime) else moment
 
 
-def _is_store_error(error: BaseException) -> bool:
-    # By module, so that reading local files does not import the clients of object stores.
-    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in {
-        "aiobotocore",
-        "aiohttp",
-        "botocore",
-    }
+def _listing(url: str, scan: Callable[[_Backend, str], Iterator[Entry]]) -> list[Entry]:
+    try:
+        with _reading(url):
+            return _patiently(lambda: sorted(scan(_backend(url), url), key=lambda entry: entry.name))
+    except FileNotFoundError:
+        return []
 
 
-def _is_denied(error: BaseException) -> bool:
-    return (
-        isinstance(error, PermissionError)
-        or getattr(error, "errno", None) == errno.EROFS
-        or type(error).__name__ in {"NoCredentialsError", "PartialCredentialsError"}
-    )
+def _patiently(action: Callable[[], T]) -> T:
+    return RETRY.call(action, _passes_by_itself)
 
 
 @contextmanager
@@ -517,7 +575,9 @@ def _reading(url: str) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(errno.ENOENT, "no such file or folder", url) from error
+        if _code(error) == "NoSuchBucket":
+            raise InvalidInput(f"{url} is in a bucket that does not exist: correct the URL") from error
+        raise FileNotFoundError(errno.ENOENT, "no such file or folder", without_credentials(url)) from error
     except IsADirectoryError as error:
         raise InvalidInput(f"{url} is a folder: name a file") from error
     except Exception as error:
@@ -543,4 +603,48 @@ def _writing(url: str) -> Iterator[None]:
 def _raise_unavailable(url: str, error: Exception) -> None:
     if isinstance(error, PipelineError) or not _is_store_error(error):
         raise error
-    raise StoreUnavailable(f"the store failed at {url} ({type(error).__name__}: {error}): try again") from error
+    raise StoreUnavailable(
+        f"the store failed at {url} ({type(error).__name__}: {error}): check that it can be reached and is not full, "
+        "then start again"
+    ) from error
+
+
+def _is_store_error(error: BaseException) -> bool:
+    # By module, so that reading local files does not import the clients of object stores.
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in _CLIENTS
+
+
+def _is_denied(error: BaseException) -> bool:
+    return (
+        isinstance(error, PermissionError)
+        or getattr(error, "errno", None) == errno.EROFS
+        or _code(error) in ("InvalidToken", "InvalidBucketName")
+        or not _DENIALS.isdisjoint(_kinds(error))
+    )
+
+
+def _passes_by_itself(error: BaseException) -> bool:
+    """Whether a request that failed so may succeed a little later."""
+    if isinstance(error, TimeoutError | ConnectionError) or not _TRANSIENT.isdisjoint(_kinds(error)):
+        return True
+    return _status(error) in _TRANSIENT_STATUS
+
+
+def _kinds(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__ if kind.__module__.split(".")[0] in _CLIENTS}
+
+
+def _code(error: BaseException) -> str | None:
+    """S3's own name of an error."""
+    return cast(str | None, _response(error).get("Error", {}).get("Code"))
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of a failed request, as s3fs, aiohttp or gcsfs tell it."""
+    status = _response(error).get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status or getattr(error, "status", None) or getattr(error, "code", None)
+
+
+def _response(error: BaseException) -> dict[str, Any]:
+    response = getattr(error.__cause__, "response", None)  # s3fs raises its errors from those of botocore
+    return response if isinstance(response, dict) else {}

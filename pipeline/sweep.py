@@ -1,5 +1,7 @@
 """Removing what no commit lists: files of attempts that failed, were killed, or lost to another (design 8).
 
+And the temporaries of killed writers, on stores that have such.
+
 For the driver that holds the lease, when no attempt of its own is running. Afterwards a plain glob over
 `masks/*.parquet` reads what is committed and nothing else.
 """
@@ -12,6 +14,7 @@ from pipeline.storage import Store
 from pipeline.writer import video_of
 
 _TABLES = ("masks", "frames")
+_FOLDERS = (*_TABLES, "videos", "failures", "_commits", "_work", "_runs")
 _PARALLEL = 16
 
 
@@ -23,6 +26,7 @@ def sweep(store: Store, log: CommitLog) -> int:
     """
     current = log.current()
     orphans = [f"{table}/{name}" for table in _TABLES for name in _orphans(store, log, table, current)]
+    orphans += [f"{folder}/{entry.name}" for folder in _FOLDERS for entry in store.abandoned(folder)]
     with ThreadPoolExecutor(_PARALLEL) as pool:
         list(pool.map(store.delete, orphans))
     return len(orphans)

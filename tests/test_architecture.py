@@ -33,8 +33,10 @@ ORDER = {
         "training",
     ],
     "pipeline": [
+        "credentials",
         "errors",
         "config",
+        "retry",
         "storage",
         "manifest",
         "annotations",

@@ -1,5 +1,6 @@
 """What tests ask of a store beyond what the pipeline needs."""
 
+from pipeline.retry import Retry
 from pipeline.storage import Store
 
 
@@ -7,3 +8,11 @@ def exists(store: Store, name: str) -> bool:
     """Whether there is a file of that name."""
     folder, _, file = name.rpartition("/")
     return any(entry.name == file for entry in store.list(folder))
+
+
+class Pauses:
+    """A retry that takes no time: its clock goes on by the pauses alone."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.retry = Retry(clock=lambda: sum(self.seconds), sleep=self.seconds.append)

@@ -1,10 +1,11 @@
 """Stores: one contract over file:// and memory://, then what is particular to each."""
 
-import multiprocessing
 import os
 import pickle
+import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import storage
-from pipeline.errors import InvalidInput, InvalidOutput, StoreUnavailable
+from pipeline.errors import InvalidInput, InvalidOutput, PipelineError, StoreUnavailable
 from pipeline.storage import (
     Fingerprints,
     Store,
@@ -31,7 +32,8 @@ from pipeline.storage import (
     read_url,
     resolve,
 )
-from tests.pipeline.stores import exists
+from tests.pipeline import racers
+from tests.pipeline.stores import Pauses, exists
 
 NAME_PART = st.text("abcXYZ019 _-.é#?%", min_size=1, max_size=12).filter(lambda part: part.strip(". "))
 
@@ -59,13 +61,35 @@ class FakeS3(MemoryFileSystem):  # type: ignore[misc]
             raise error
 
 
+def _client_error(name: str, base: str = "BotoCoreError") -> Exception:
+    inner = type(base, (Exception,), {"__module__": "botocore.exceptions"})
+    kind: type[Exception] = type(name, (inner,), {"__module__": "botocore.exceptions"})
+    return kind("no answer")
+
+
+def _answer(status: int, code: str, kind: type[OSError] = OSError) -> Exception:
+    """What s3fs makes of an answer that is an error."""
+    error, cause = kind(f"{code}: the server says no"), Exception()
+    cause.response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}  # type: ignore[attr-defined]
+    error.__cause__ = cause
+    return error
+
+
 @pytest.fixture(params=["file", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store(str(tmp_path / "out") if request.param == "file" else f"memory://{uuid.uuid4().hex}/out")
 
 
 @pytest.fixture
-def fake_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeS3]]:
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses before further tries, in seconds; they take no time."""
+    pauses = Pauses()
+    monkeypatch.setattr(storage, "RETRY", pauses.retry)
+    return pauses.seconds
+
+
+@pytest.fixture
+def fake_s3(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> Iterator[type[FakeS3]]:
     fsspec.register_implementation("fakes3", FakeS3, clobber=True)
     monkeypatch.setattr(FakeS3, "store", {})
     monkeypatch.setattr(FakeS3, "failure", staticmethod(lambda _step: None))
@@ -107,15 +131,14 @@ class TestContract:
     ) -> None:
         request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
         sys.setswitchinterval(1e-6)
-        barrier = threading.Barrier(4)
+        barrier = threading.Barrier(8)
 
-        def race(caller: int) -> int:
+        def race(racer: int) -> list[int]:
             barrier.wait()
-            return sum(store.create(f"lease/{n}", f"caller {caller}".encode()) for n in range(50))
+            return racers.wins(store, racer, racers=8, names=300, contenders=8)
 
-        with ThreadPoolExecutor(4) as pool:
-            assert sum(pool.map(race, range(4))) == 50
-        assert len(store.list("lease")) == 50
+        with ThreadPoolExecutor(8) as pool:
+            racers.check(store, list(pool.map(race, range(8))), 300)
 
     def test_list_shows_one_level_sorted(self, store: Store) -> None:
         for name in ("b", "a10", "a2", "folder/inside", "folder/deeper/still"):
@@ -129,7 +152,7 @@ class TestContract:
         assert [e.name for e in store.list("folder")] == ["deeper", "inside"]
 
     def test_a_missing_folder_lists_nothing(self, store: Store) -> None:
-        assert store.list() == store.list("no/such") == []
+        assert store.list() == store.list("no/such") == store.abandoned("no/such") == []
 
     def test_listing_a_file_gives_nothing(self, store: Store) -> None:
         store.put("f", b"1")
@@ -202,22 +225,18 @@ class TestContract:
 
 class TestLocalFiles:
     def test_racing_processes_have_one_winner_a_name(self, tmp_path: Path) -> None:
-        context = multiprocessing.get_context("spawn")
-        results: Any = context.Queue()
-        start = context.Event()
-        processes = [
-            context.Process(target=_create_all, args=(Store(str(tmp_path)), caller, start, results))
-            for caller in range(4)
-        ]
-        for process in processes:
-            process.start()
-        for _ in processes:
-            assert results.get(timeout=30) == "ready"
-        start.set()
-        assert sum(results.get(timeout=30) for _ in processes) == 50
-        for process in processes:
-            process.join()
-        assert len(Store(str(tmp_path)).list()) == 50
+        store = Store(str(tmp_path))
+        racers.check(store, racers.race(store.url, 8, 300, contenders=8), 300)
+        assert store.abandoned() == []
+
+    def test_a_writer_that_is_killed_at_any_moment_leaves_whole_files(self, tmp_path: Path) -> None:
+        store = Store(str(tmp_path))
+        for moment in range(5):
+            _kill_a_writer(store.url, after_s=0.02 * moment)
+        files = store.list()
+        assert files
+        for entry in files:
+            assert entry.size == _WRITTEN_BYTES and len(set(store.get(entry.name))) == 1
 
     def test_a_killed_writer_leaves_nothing_to_see(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         store = Store(str(tmp_path))
@@ -228,6 +247,21 @@ class TestLocalFiles:
             store.put("f", b"new")
         assert len(list(tmp_path.iterdir())) == 2
         assert [e.name for e in store.list()] == ["f"] and store.get("f") == b"old"
+
+    def test_what_a_killed_writer_left_can_be_told_by_its_age_and_removed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = Store(str(tmp_path))
+        store.put("part/f", b"old")
+        with monkeypatch.context() as killed:
+            killed.setattr("os.replace", _raise(KeyboardInterrupt))
+            killed.setattr("os.remove", lambda _path: None)
+            with pytest.raises(KeyboardInterrupt):
+                store.put("part/f", b"new")
+        (left,) = store.abandoned("part")
+        assert store.abandoned() == [] and left.modified_s == os.stat(tmp_path / "part" / left.name).st_mtime
+        store.delete(f"part/{left.name}")
+        assert [path.name for path in (tmp_path / "part").iterdir()] == ["f"]
 
     def test_a_failed_write_cleans_up_and_is_retryable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("os.fsync", _raise(OSError(28, "No space left on device")))
@@ -313,6 +347,75 @@ class TestRemoteStore:
         with pytest.raises(StoreUnavailable, match="fakes3://bucket/out/lease"):
             Store("fakes3://bucket/out").create("lease", b"run 1")
 
+    @pytest.mark.parametrize("step", ["before", "after"])
+    def test_create_whose_answer_is_lost_for_a_while_has_won(
+        self, fake_s3: type[FakeS3], pauses: list[float], step: str
+    ) -> None:
+        store = Store("fakes3://bucket/out")
+        _fail(fake_s3, step, _answer(503, "SlowDown"), times=3)
+        assert store.create("lease", b"run 1")
+        assert store.get("lease") == b"run 1" and not store.create("lease", b"run 2")
+        assert len(pauses) == (3 if step == "before" else 0)  # what is stored says who won
+
+    @pytest.mark.parametrize(
+        "passing",
+        [
+            lambda: TimeoutError(),
+            lambda: ConnectionResetError(104, "reset by peer"),
+            lambda: _answer(503, "SlowDown"),
+            lambda: _answer(500, "InternalError"),
+            lambda: _answer(409, "ConditionalRequestConflict"),
+            lambda: _client_error("ReadTimeoutError", base="HTTPClientError"),
+        ],
+    )
+    def test_what_fails_for_the_moment_is_tried_again(
+        self, fake_s3: type[FakeS3], pauses: list[float], passing: Callable[[], Exception]
+    ) -> None:
+        store = Store("fakes3://bucket")
+        _fail(fake_s3, "before", passing(), times=2)
+        store.put("f", b"1")
+        _fail(fake_s3, "read", passing(), times=2)
+        assert store.get("f") == b"1"
+        assert len(pauses) == 4
+
+    def test_not_for_ever(self, fake_s3: type[FakeS3], pauses: list[float]) -> None:
+        _fail(fake_s3, "before", _answer(503, "SlowDown"))
+        with pytest.raises(StoreUnavailable, match=r"fakes3://bucket/f .*Slow.*check that it can be reached"):
+            Store("fakes3://bucket").put("f", b"1")
+        assert 3 < len(pauses) < 20
+
+    @pytest.mark.parametrize(
+        "lasting", [_answer(403, "AccessDenied", PermissionError), _answer(501, "NotImplemented"), OSError("no")]
+    )
+    def test_what_lasts_is_not_tried_again(
+        self, fake_s3: type[FakeS3], pauses: list[float], lasting: Exception
+    ) -> None:
+        _fail(fake_s3, "before", lasting)
+        with pytest.raises(PipelineError):
+            Store("fakes3://bucket").put("f", b"1")
+        assert pauses == []
+
+    def test_a_read_midway_is_tried_again(
+        self, fake_s3: type[FakeS3], monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+    ) -> None:
+        Store("fakes3://bucket").put("f", b"0123")
+        file = open_url("fakes3://bucket/f")
+        read, failures = type(file._file).read, [TimeoutError(), TimeoutError()]
+
+        def fail_twice(self: Any, size: int = -1) -> bytes:
+            if failures:
+                raise failures.pop()
+            return bytes(read(self, size))
+
+        monkeypatch.setattr(type(file._file), "read", fail_twice)
+        assert file.read(2) == b"01" and file.failure is None
+        assert len(pauses) == 2
+
+    def test_a_bucket_that_is_not_there_is_no_missing_file(self, fake_s3: type[FakeS3]) -> None:
+        _fail(fake_s3, "read", _answer(404, "NoSuchBucket", FileNotFoundError))
+        with pytest.raises(InvalidInput, match=r"fakes3://bucket/f is in a bucket that does not exist"):
+            Store("fakes3://bucket").get("f")
+
     def test_a_failing_store_is_retryable_and_named(self, fake_s3: type[FakeS3]) -> None:
         store = Store("fakes3://bucket")
         store.put("f", b"1")
@@ -349,6 +452,20 @@ class TestRemoteStore:
 
 
 class TestUrls:
+    @pytest.mark.parametrize("url", ["s3://KEY:5ec2e7/x@bucket/v.mp4", "https://user:5ec2e7@host/v.mp4"])
+    def test_credentials_inside_are_refused_and_not_repeated(self, url: str) -> None:
+        for use in (
+            absolute_url,
+            read_url,
+            open_url,
+            Store,
+            partial(resolve, base_url="s3://bucket"),
+            Fingerprints().of,
+        ):
+            with pytest.raises(InvalidInput, match=r"://\*\*\*@.*holds credentials.*environment") as caught:
+                use(url)
+            assert "5ec2e7" not in str(caught.value)
+
     def test_local_paths_become_absolute_urls(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         assert absolute_url("a/../b/") == absolute_url(f"file://{tmp_path}/b") == f"file://{tmp_path}/b"
@@ -395,15 +512,47 @@ def test_the_environment_decides_the_connection(monkeypatch: pytest.MonkeyPatch)
     assert storage._backend("memory://x") is not first
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("AWS_DEFAULT_REGION", "eu-west-1", (None, "eu-west-1")),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9/", ("http://127.0.0.1:9", "us-east-1")),
+    ],
+)
+def test_the_server_of_s3(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: tuple[str | None, str]
+) -> None:
+    for setting in [setting for setting in os.environ if setting.startswith("AWS_")]:
+        monkeypatch.delenv(setting)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv(name, value)
+    assert storage.s3_endpoint() == expected
+
+
 def test_s3_connections_do_not_cache_listings() -> None:
     filesystem: Any = storage._backend("s3://bucket")
     assert filesystem._filesystem.dircache.use_listings_cache is False
 
 
-def _create_all(store: Store, caller: int, start: Any, results: Any) -> None:
-    results.put("ready")
-    start.wait()
-    results.put(sum(store.create(str(n), str(caller).encode()) for n in range(50)))
+_WRITTEN_BYTES = 1 << 20
+_WRITER = f"""
+import itertools, sys
+from pipeline.storage import Store
+store = Store(sys.argv[1])
+print("ready", flush=True)
+for number in itertools.count():
+    data = bytes([number % 256]) * {_WRITTEN_BYTES}
+    store.put("replaced", data)
+    store.create(f"new {{number % 9}}", data)
+"""
+
+
+def _kill_a_writer(url: str, after_s: float) -> None:
+    """Let a process write without end, and end it with SIGKILL."""
+    with subprocess.Popen([sys.executable, "-c", _WRITER, url], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout and writer.stdout.readline() == b"ready\n"
+        time.sleep(after_s)
+        writer.kill()
 
 
 def _count_listings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -425,13 +574,9 @@ def _raise(error: BaseException | type[BaseException]) -> Callable[..., Any]:
     return fail
 
 
-def _fail(filesystem: type[FakeS3], at: str, error: Exception) -> None:
-    filesystem.failure = staticmethod(lambda step: error if step == at else None)
-
-
-def _client_error(name: str) -> Exception:
-    kind: type[Exception] = type(name, (Exception,), {"__module__": "botocore.exceptions"})
-    return kind("no answer")
+def _fail(filesystem: type[FakeS3], at: str, error: Exception, times: int = 10**6) -> None:
+    left = [at] * times
+    filesystem.failure = staticmethod(lambda step: error if step == at and left and left.pop() else None)
 
 
 @pytest.mark.parametrize("url", ["htp://host/x", "gs://bucket/x"])

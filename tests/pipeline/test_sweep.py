@@ -1,6 +1,7 @@
 """After a sweep a plain glob reads what is committed and nothing else, whatever died on the way."""
 
 import uuid
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -80,3 +81,17 @@ def test_the_video_of_a_file(video_id: str) -> None:
     safe = safe_name(video_id)
     assert video_of(f"{safe}-{attempt_name(RUN_IDS[0], 12)}.parquet") == safe
     assert video_of(f"{safe}.parquet") is None
+
+
+def test_temporaries_of_killed_writers_go(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    commit = put_files(store, make_commit("clip", attempt=attempt_name(RUN_IDS[0], 1)))
+    CommitLog(store).commit(commit)
+    for folder in ("masks", "_commits", "_work"):
+        left = tmp_path / folder / f".vos-batch-{uuid.uuid4().hex}.tmp"
+        left.parent.mkdir(exist_ok=True)
+        left.write_bytes(b"half")
+    (tmp_path / "masks" / ".notes").write_bytes(b"mine")
+    assert sweep(store, CommitLog(store)) == 3
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert (tmp_path / "masks" / ".notes").exists() and all((tmp_path / r.path).exists() for r in commit.files.values())

@@ -13,16 +13,22 @@ _SLOW_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?>'
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
+Answer = tuple[int, list[tuple[str, str]], bytes, str | None]
+"""Status, headers, body and the length that is told."""
+
+_REFUSAL: Answer = (503, [("Content-Type", "application/xml")], _SLOW_DOWN, None)
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "expect"}
 
 
 class Throttle:
     """Counts the requests and says which are refused: called with their number, from 1, as they come."""
 
-    def __init__(self, refuses: Callable[[int], bool]) -> None:
+    def __init__(self, refuses: Callable[[int], bool], *, too_late: bool = False) -> None:
         self.seen: list[tuple[str, str]] = []
         """Method and path of all that came."""
         self.refused = 0
+        self.too_late = too_late
+        """Whether the server does what is asked before the refusal: its own answer is lost."""
         self._refuses = refuses
         self._lock = threading.Lock()
 
@@ -57,14 +63,13 @@ class _Proxy(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         # The body is read in both cases: what is left unread would look like the next request.
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.throttle.lets_pass(self.command, self.path):
-            self._forward(body)
-        else:
-            self._send(503, [("Content-Type", "application/xml")], _SLOW_DOWN)
+        passes = self.throttle.lets_pass(self.command, self.path)
+        answer = self._forwarded(body) if passes or self.throttle.too_late else _REFUSAL
+        self._send(*(answer if passes else _REFUSAL))
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer
 
-    def _forward(self, body: bytes) -> None:
+    def _forwarded(self, body: bytes) -> Answer:
         upstream = http.client.HTTPConnection(self.upstream, timeout=60)
         try:
             # The signature covers Host: it stays what the client sent.
@@ -72,11 +77,11 @@ class _Proxy(BaseHTTPRequestHandler):
             headers["Content-Length"] = str(len(body))
             upstream.request(self.command, self.path, body, headers)
             response = upstream.getresponse()
-            self._send(response.status, response.getheaders(), response.read(), response.getheader("Content-Length"))
+            return response.status, response.getheaders(), response.read(), response.getheader("Content-Length")
         finally:
             upstream.close()
 
-    def _send(self, status: int, headers: list[tuple[str, str]], body: bytes, length: str | None = None) -> None:
+    def _send(self, status: int, headers: list[tuple[str, str]], body: bytes, length: str | None) -> None:
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in _HOP_BY_HOP:
