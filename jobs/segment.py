@@ -11,7 +11,7 @@ from typing import Literal
 import typer
 from rich.console import Console
 
-from jobs.console import exit_on_error, stdout
+from jobs.console import INTERRUPTED, exit_on_error, interruptible, stdout
 from jobs.progress import show_progress
 from model.bank import BankConfig
 from model.checkpoint import UNTRAINED, fingerprint
@@ -26,7 +26,6 @@ from pipeline.storage import absolute_url
 from pipeline.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
 
 SOME_FAILED = 3
-INTERRUPTED = 130
 _SHOWN = 10
 
 PoolKind = Literal["local", "ray"]
@@ -200,9 +199,10 @@ def segment_command(
         )
         tell_of_weights(checkpoint, console)
         try:
-            summary = segment(
-                tasks, config, console=console, pool=pool, workers=workers, gpus_per_worker=gpus_per_worker
-            )
+            with interruptible():
+                summary = segment(
+                    tasks, config, console=console, pool=pool, workers=workers, gpus_per_worker=gpus_per_worker
+                )
         except KeyboardInterrupt:
             console.print("interrupted: what is complete stays, the same command goes on from there")
             raise typer.Exit(INTERRUPTED) from None

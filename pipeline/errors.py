@@ -9,7 +9,7 @@
     ├── InvalidOutput           OUTPUT is not ours, or cannot be written
     │   └── OutputInUse         another driver writes to it
     ├── SegmentationFailed      the network gave up on a frame: names the video and the frame
-    │   └── OutOfMemory         retryable: memory may be free again, or on another device
+    │   └── OutOfMemory         retryable: once more, in smaller blocks
     ├── Interrupted             the run is being ended; the video is begun again by the next one
     ├── StoreUnavailable        retryable: the object store or the network failed
     └── WorkerLost              retryable: the process or the node is gone
@@ -89,3 +89,5 @@ class WorkerLost(PipelineError):
     """A worker's process or node died."""
 
     retryable = True
+    preempted = False
+    """The machine was taken away."""

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from pipeline.config import WorkerConfig
-from pipeline.errors import PipelineError
-from pipeline.scheduler import Job
+from pipeline.errors import OutOfMemory, PipelineError
+from pipeline.scheduler import Job, Remedy
 from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
 
 
@@ -26,6 +26,17 @@ class Failure:
     worker: str | None = None
     host: str | None = None
     """Machine of that worker; None: unknown, or planning."""
+    preempted: bool = False
+    """The machine was taken away."""
+
+    @property
+    def remedy(self) -> Remedy:
+        """What may help."""
+        if not self.retryable:
+            return Remedy.NONE
+        if self.preempted:
+            return Remedy.ANEW
+        return Remedy.SMALLER if self.cause == OutOfMemory.__name__ else Remedy.LATER
 
     @classmethod
     def of(cls, error: BaseException, *, worker: str | None = None, host: str | None = None) -> "Failure":
@@ -38,6 +49,7 @@ class Failure:
             frame_index=getattr(error, "frame_index", None),
             worker=worker,
             host=host,
+            preempted=getattr(error, "preempted", False),
         )
 
 
@@ -76,7 +88,7 @@ class Pool(Protocol):
 def attempt_job(worker: VideoWorker, job: Job, attempt: str, name: str) -> VideoOutcome | Failure:
     """Run one job; whatever goes wrong with a video is a `Failure`, so that the worker lives on."""
     try:
-        return worker.process(job.task, attempt)
+        return worker.process(job.task, attempt, smaller_blocks=job.smaller_blocks)
     except Exception as error:  # also a bug that one odd video brings out must not end the run
         return Failure.of(error, worker=name, host=platform.node())
 

@@ -3,7 +3,11 @@
 import logging
 import os
 import platform
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, cast
@@ -12,15 +16,17 @@ import ray
 from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 
 from pipeline.config import WorkerConfig, in_ray_cluster
-from pipeline.errors import InvalidInput, PipelineError, StoreUnavailable, WorkerLost
+from pipeline.errors import InvalidInput, OutOfMemory, PipelineError, StoreUnavailable, WorkerLost
 from pipeline.pool import Event, Failure, attempt_job
-from pipeline.scheduler import Job
+from pipeline.scheduler import Job, Remedy
 from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
 
 logger = logging.getLogger(__name__)
 
 _MAX_LOST_IN_SETUP = 3
 """Workers in a row that may fail to start before the run gives up."""
+_START_PAUSE_S = 1.0
+"""Before the next one after a worker that failed to start; doubled for every one in a row."""
 _STOP_S = 5.0
 """How long an interrupted run waits for its workers to clean up."""
 _LOST = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
@@ -34,6 +40,11 @@ def connect(workers: int | None = None) -> None:
     """
     if ray.is_initialized():
         return
+    with _own_signals():
+        _connect(workers)
+
+
+def _connect(workers: int | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -42,6 +53,17 @@ def connect(workers: int | None = None) -> None:
     else:
         cpus = max(workers or 1, os.cpu_count() or 1)
         ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """What SIGTERM means is for the program to say: Ray takes it over, and ends the process without a clean-up."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def cluster_gpus() -> int:
@@ -153,6 +175,7 @@ class RayPool:
         self._members: list[_Member] = []
         self._started = 0
         self._failed_starts = 0
+        self._starts_due_s: list[float] = []
         self._lost = WorkerCounts()
 
     def __enter__(self) -> Self:
@@ -193,6 +216,7 @@ class RayPool:
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Attempts that are over. Raises what kept an actor from starting (no GPU, no weights)."""
+        self._start_due()
         pending = {member.pending: member for member in self._members if member.pending is not None}
         if not pending:
             time.sleep(timeout_s)
@@ -206,30 +230,57 @@ class RayPool:
     def _collect(self, member: _Member) -> Event | None:
         try:
             event = member.collect()
-            self._failed_starts = 0
-            return event
         except (*_LOST, StoreUnavailable, WorkerLost) as error:  # the last two: a set-up that may go better
-            return self._replace(member, error)
+            return self._lose(member, error)
+        self._failed_starts = 0
+        if event and isinstance(event.result, Failure) and event.result.remedy is Remedy.SMALLER:
+            self._lost += self._remove(member).counts  # only a fresh process has all of its device's memory
+            self._members.append(self._start())
+        return event
 
-    def _replace(self, member: _Member, error: Exception) -> Event | None:
+    def _lose(self, member: _Member, error: Exception) -> Event | None:
         logger.warning("%s is lost (%s); starting another", member.name, type(error).__name__)
+        self._lost += _of_lost(self._remove(member).counts)
+        if member.job is None:
+            self._start_later(error)
+            return None
+        self._failed_starts = 0
+        self._members.append(self._start())
+        video_id = member.job.task.video_id
+        return Event(job=member.job, result=Failure.of(_loss(error, member.name, video_id), worker=member.name))
+
+    def _remove(self, member: _Member) -> _Member:
         member.kill()
-        self._lost += _of_lost(member.counts)
-        job = member.job
-        self._failed_starts = self._failed_starts + 1 if job is None else 0
+        self._members.remove(member)
+        return member
+
+    def _start_later(self, error: Exception) -> None:
+        """A place where actors cannot start must not be tried as fast as they fail."""
+        self._failed_starts += 1
         if self._failed_starts >= _MAX_LOST_IN_SETUP:
             raise WorkerLost(f"{self._failed_starts} workers in a row could not start: {error}") from error
-        self._members[self._members.index(member)] = self._start()
-        if job is None:
-            return None
-        lost = WorkerLost(f"{member.name} was lost while it had video {job.task.video_id!r}: {error}")
-        return Event(job=job, result=Failure.of(lost, worker=member.name))
+        self._starts_due_s.append(time.monotonic() + _START_PAUSE_S * 2 ** (self._failed_starts - 1))
+
+    def _start_due(self) -> None:
+        now_s = time.monotonic()
+        due = [due_s for due_s in self._starts_due_s if due_s <= now_s]
+        self._starts_due_s = [due_s for due_s in self._starts_due_s if due_s > now_s]
+        self._members += [self._start() for _ in due]
 
     def counts(self) -> WorkerCounts:
         """How far all actors are together, as of their last answers."""
         for member in self._members:
             member.poll_progress()
         return sum((member.counts for member in self._members), self._lost)
+
+
+def _loss(error: Exception, worker: str, video_id: str) -> PipelineError:
+    """What it was for the video."""
+    if isinstance(error, OutOfMemoryError):
+        return OutOfMemory(f"video {video_id!r}: {worker} was ended because its machine ran out of memory: {error}")
+    lost = WorkerLost(f"{worker} was lost while it had video {video_id!r}: {error}")
+    lost.preempted = bool(getattr(error, "preempted", False))
+    return lost
 
 
 def _of_lost(counts: WorkerCounts) -> WorkerCounts:

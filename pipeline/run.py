@@ -24,6 +24,7 @@ from pipeline.lease import Lease, LeaseTimes
 from pipeline.manifest import VideoTask
 from pipeline.pool import Event, Failure, Pool
 from pipeline.scheduler import Job, Scheduler, Work, cost, num_frames
+from pipeline.schema import SCHEMAS
 from pipeline.storage import Fingerprints, Store
 from pipeline.sweep import sweep
 from pipeline.worker import VideoOutcome, WorkerCounts
@@ -193,7 +194,7 @@ class _Driver:
             self._commit(job, result)
             scheduler.succeeded(job.task.video_id)
             return
-        again = scheduler.failed(job.task.video_id, retryable=result.retryable, now_s=time.monotonic())
+        again = scheduler.failed(job.task.video_id, result.remedy, now_s=time.monotonic())
         if again:
             self._unstarted[job.task.video_id] = num_frames(job.task)
             self._failures.add(self._failure_row(job.task, job.number, result))
@@ -224,14 +225,14 @@ class _Driver:
         self._failures.add(self._failure_row(task, number, failure))
 
     def _failure_row(self, task: VideoTask, number: int, failure: Failure) -> dict[str, object]:
-        return {
+        row = {
             "run_id": self._summary.run_id,
             "video_id": task.video_id,
             "row": task.row,
             "attempt": number,
             "failed_at": _now(),
-            **asdict(failure),
         }
+        return {**row, **{name: value for name, value in asdict(failure).items() if name in SCHEMAS["failures"].names}}
 
     def _record_run(self) -> None:
         record = {

@@ -125,6 +125,7 @@ VIDEOS = _schema(
         _deterministic(_field("codec", pa.string(), "as the decoder names it; jpeg or png for folders")),
         _deterministic(_field("objects", _IDS, "ids of all prompted objects, ascending")),
         _field("attempts", pa.int32(), "attempts this run needed, the successful one included"),
+        _field("smaller_blocks", pa.bool_(), "segmented in smaller blocks, after an attempt ran out of memory"),
         _field(
             "resumed_from",
             pa.int64(),

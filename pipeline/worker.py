@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -33,6 +33,9 @@ from pipeline.storage import Store
 from pipeline.video import Frame, VideoInfo, VideoReader, open_video
 from pipeline.weights import load_network
 from pipeline.writer import FileRecord, VideoWriter
+
+_SMALLER = 8
+"""How much less workspace an attempt gets after one ran out of memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,32 +118,32 @@ class VideoWorker:
         """Give this thread the configured number of torch threads: results depend on it, cores are shared."""
         torch.set_num_threads(self.config.torch_threads)
 
-    def process(self, task: VideoTask, attempt: str) -> VideoOutcome:
+    def process(self, task: VideoTask, attempt: str, *, smaller_blocks: bool = False) -> VideoOutcome:
         """Segment one video and put its files; `attempt` makes their names unique.
 
+        `smaller_blocks` takes less memory and more time; masks may differ in single pixels, by the order of sums.
         Raises the tree of `pipeline.errors`, always with the video's name.
         """
         if self._network is None:
             raise RuntimeError("call setup() before process()")
         with _named(task):
-            return self._process(self._network, task, attempt)
+            return self._process(self._network, task, attempt, smaller_blocks)
 
     def stop(self) -> None:
         """Let `process`, in another thread, end with `Interrupted` at its next frame; for good."""
         self._stopped.set()
 
-    def _process(self, network: AFBURR, task: VideoTask, attempt: str) -> VideoOutcome:
+    def _process(self, network: AFBURR, task: VideoTask, attempt: str, smaller_blocks: bool) -> VideoOutcome:
         seconds = _Seconds()
         with open_video(task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame) as reader:
             prompts = load_prompts(task, reader.info.height, reader.info.width, binary_masks=self.config.binary_masks)
-            segmenter = self._segmenter(network, task, reader.info, prompts)
+            segmenter = self._segmenter(network, task, reader.info, prompts, smaller_blocks)
             with self._counted(reader), VideoWriter(Store(self.config.output), task.video_id, attempt) as writer:
                 self._segment(task, reader, prompts, segmenter, writer, seconds)
                 with seconds.spent_on("write"):
                     files = writer.finish()
-            return VideoOutcome(
-                video_id=task.video_id, files=files, video=self._video_row(task, reader, prompts, seconds)
-            )
+            row = {**self._video_row(task, reader, prompts, seconds), "smaller_blocks": smaller_blocks}
+            return VideoOutcome(video_id=task.video_id, files=files, video=row)
 
     def close(self) -> None:
         """Let go of the network and its memory."""
@@ -159,8 +162,13 @@ class VideoWorker:
             done = self.counts.frames_done - done_before
             self.counts += WorkerCounts(frames_begun=done - expected, videos_begun=0 if expected else 1)
 
-    def _segmenter(self, network: AFBURR, task: VideoTask, info: VideoInfo, prompts: Prompts) -> VideoSegmenter:
-        segmenter = VideoSegmenter(network, self.config.segmenter, object_ids=prompts.object_ids)
+    def _segmenter(
+        self, network: AFBURR, task: VideoTask, info: VideoInfo, prompts: Prompts, smaller_blocks: bool
+    ) -> VideoSegmenter:
+        config = self.config.segmenter
+        if smaller_blocks:
+            config = replace(config, object_chunk=1, workspace=max(1, config.workspace // _SMALLER))
+        segmenter = VideoSegmenter(network, config, object_ids=prompts.object_ids)
         try:
             segmenter.check_budget(info.height, info.width)
         except BudgetTooSmall as error:

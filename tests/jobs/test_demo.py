@@ -75,6 +75,7 @@ def _video_row() -> dict[str, object]:
     texts = dict.fromkeys(("codec", "host", "checkpoint", "code_version", "run_id"), "x")
     numbers = dict.fromkeys(("width", "height", "rotation", "attempts", "frames_decoded", "bad_packets"), 1)
     seconds = {f"seconds_{stage}": 0.0 for stage in ("decode", "network", "write", "total")}
+    numbers |= {"smaller_blocks": False}
     nulls = dict.fromkeys(("frames_expected", "fps", "resumed_from", "gpu"))
     return {
         **texts, **numbers, **seconds, **nulls,

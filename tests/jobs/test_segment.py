@@ -1,12 +1,14 @@
 """`vos-batch segment` as a user meets it: what it prints and how it exits."""
 
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from jobs import cli
 from jobs import segment as segment_module
+from jobs.console import interruptible
 from jobs.segment import app, report, worker_config
 from model.checkpoint import to_bytes
 from model.network import untrained
@@ -22,6 +25,7 @@ from pipeline import tables
 from pipeline.errors import InvalidCheckpoint
 from pipeline.pool import Failure
 from pipeline.run import RunSummary
+from pipeline.storage import Store
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
 
@@ -222,28 +226,93 @@ class TestInterruption:
         result = call(corpus.manifest, output)
         assert result.exit_code == 130 and "interrupted: what is complete stays" in result.output
 
-    def test_a_real_process_ends_at_once(self, tmp_path: Path, output: str) -> None:
-        corpus = write_corpus(tmp_path / "corpus")
-        write_video(tmp_path / "corpus" / "two.mp4", moving_square(2000, HEIGHT, WIDTH))
-        arguments = [corpus.manifest, output, "--only", "two/objects", "--device", "cpu"]
-        command = [sys.executable, "-u", "-m", "jobs.segment", *arguments]
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # Where the tests run in a shell's background, SIGINT is ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        assert process.stdout is not None
-        while "0 of 1 videos" not in (line := process.stdout.readline()):
-            assert line, "it ended too early"
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        said, complaints = process.communicate(timeout=WAIT_S)
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_real_process_drains(self, long_corpus: Corpus, output: str, number: signal.Signals) -> None:
+        with segmenting(long_corpus, output) as process:
+            process.send_signal(number)
+            said, complaints = process.communicate(timeout=WAIT_S)
         assert process.returncode == 130, complaints
         assert "interrupted: what is complete stays" in said
-        assert digests(output) == {}
+        assert_clean(output)
+
+    @pytest.mark.ray
+    @pytest.mark.slow
+    def test_a_real_process_with_actors_drains(self, long_corpus: Corpus, output: str) -> None:
+        """SIGTERM, as a cluster sends it; Ray would end the process on it without a clean-up."""
+        with segmenting(long_corpus, output, "--workers", "2") as process:
+            process.send_signal(signal.SIGTERM)
+            said, complaints = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 130, complaints
+        assert "interrupted: what is complete stays" in said
+        assert_clean(output)
+
+    def test_the_second_signal_ends_it_at_once(self) -> None:
+        """Also in the middle of a clean-up that would take for ever."""
+        program = (
+            "import signal, time\n"
+            "from jobs.console import interruptible\n"
+            "with interruptible():\n"
+            "    try:\n"
+            "        print('works', flush=True); time.sleep(600)\n"
+            "    finally:\n"
+            "        print('cleans up', flush=True); time.sleep(600)\n"
+        )
+        call = [sys.executable, "-c", program]
+        with subprocess.Popen(call, stdout=subprocess.PIPE, text=True, preexec_fn=hear_signals) as process:
+            assert process.stdout is not None
+            for line in ("works\n", "cleans up\n"):
+                assert process.stdout.readline() == line
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=WAIT_S) == 130
+
+    def test_signals_that_are_switched_off_stay_so(self) -> None:
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            with interruptible():
+                signal.raise_signal(signal.SIGTERM)
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def hear_signals() -> None:
+    """Where the tests run in a shell's background, SIGINT is ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture
+def long_corpus(tmp_path: Path) -> Corpus:
+    corpus = write_corpus(tmp_path / "corpus")
+    write_video(tmp_path / "corpus" / "two.mp4", moving_square(2000, HEIGHT, WIDTH))
+    return corpus
+
+
+@contextmanager
+def segmenting(corpus: Corpus, output: str, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process in the middle of a long video."""
+    arguments = [corpus.manifest, output, "--only", "two/objects", "--device", "cpu", *options]
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "jobs.segment", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_signals,
+    )
+    assert process.stdout is not None
+    while "0 of 1 videos" not in (line := process.stdout.readline()):
+        assert line, "it ended too early"
+    time.sleep(1.0)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def assert_clean(output: str) -> None:
+    """Nothing committed, nothing half-done, the lease given back."""
+    assert digests(output) == {}
+    store = Store(output)
+    assert [store.list(table) for table in ("masks", "frames")] == [[], []]
+    assert json.loads(store.get("_work/driver.1"))["released"] is True
 
 
 def test_it_runs_as_a_module() -> None:

@@ -7,12 +7,14 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 import ray
 import torch
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, RayActorError
+from ray.exceptions import OutOfMemoryError as RayOutOfMemory
 
 from pipeline import tables
 from pipeline.config import WorkerConfig
@@ -20,7 +22,7 @@ from pipeline.errors import InvalidInput, PipelineError, StoreUnavailable, Worke
 from pipeline.pool import Event, Failure, LocalPool, Pool
 from pipeline.ray_pool import RayPool, _Actor, cluster_gpus
 from pipeline.run import Progress, run
-from pipeline.scheduler import Job
+from pipeline.scheduler import Job, Remedy
 from pipeline.worker import WorkerCounts
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
@@ -232,6 +234,7 @@ class TestLossesInTurn:
     @pytest.fixture
     def script(self, monkeypatch: pytest.MonkeyPatch) -> list[Exception | WorkerCounts]:
         monkeypatch.setattr("pipeline.ray_pool._Member", Member)
+        monkeypatch.setattr("pipeline.ray_pool._START_PAUSE_S", 0.0)
         monkeypatch.setattr(Member, "script", [])
         return Member.script
 
@@ -292,8 +295,62 @@ class TestLossesInTurn:
         with RayPool(config, workers=2, gpus_per_worker=0) as pool:
             for _ in range(5):
                 assert self.attempt(pool, job) == JOB_DONE
-            assert int(pool._members[1].name.removeprefix("actor-")) > 5
+            assert pool._started > 5
         assert script == []
+
+    def test_after_a_failed_start_the_next_one_waits(
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now_s = 100.0
+        monkeypatch.setattr("pipeline.ray_pool._START_PAUSE_S", 1.0)
+        monkeypatch.setattr("pipeline.ray_pool.time", SimpleNamespace(monotonic=lambda: now_s, sleep=lambda _: None))
+        script += [LOST, LOST, WorkerCounts()]
+        with self.pool(config) as pool:
+            for pause_s, left in ((1.0, 2), (2.0, 1)):
+                pool.wait(0.1)
+                assert len(script) == left
+                now_s += 0.99 * pause_s
+                pool.wait(0.1)
+                assert len(script) == left and not pool.idle()
+                now_s += 0.01 * pause_s
+            pool.wait(0.1)
+            assert script == [] and pool.idle() == 1
+
+    def test_after_a_lack_of_memory_the_actor_is_a_fresh_one(
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lack = Failure(cause="OutOfMemory", message="no memory", retryable=True)
+        monkeypatch.setattr("tests.pipeline.test_ray_pool.JOB_DONE", lack)
+        done = WorkerCounts(frames_done=3, frames_begun=3, videos_begun=1)
+        script += [WorkerCounts(), done, WorkerCounts(), done]
+        with self.pool(config) as pool:
+            assert self.attempt(pool, job) == lack
+            assert self.attempt(pool, job) == lack
+            assert [member.name for member in pool._members] == ["actor-3"]
+            assert pool.counts() == done + done
+
+    @pytest.mark.parametrize(
+        ("error", "remedy"),
+        [
+            (ActorDiedError(), Remedy.LATER),
+            (RayActorError(preempted=True), Remedy.ANEW),
+            (RayOutOfMemory("the node ran out of memory"), Remedy.SMALLER),
+        ],
+        ids=["died", "preempted", "memory"],
+    )
+    def test_why_an_actor_was_lost_says_what_may_help(
+        self,
+        config: WorkerConfig,
+        script: list[Exception | WorkerCounts],
+        job: Job,
+        error: Exception,
+        remedy: Remedy,
+    ) -> None:
+        script += [WorkerCounts(), error]
+        with self.pool(config) as pool:
+            failure = self.attempt(pool, job)
+        assert failure.remedy is remedy
+        assert repr(job.task.video_id) in failure.message and failure.worker == "actor-1"
 
     def test_wrong_input_ends_a_run_at_once(self, config: WorkerConfig, script: list[Exception | WorkerCounts]) -> None:
         script += [InvalidInput("no GPU")]

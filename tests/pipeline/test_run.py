@@ -22,7 +22,7 @@ from pipeline import run as run_module
 from pipeline import tables
 from pipeline.commits import CommitLog
 from pipeline.config import WorkerConfig
-from pipeline.errors import InvalidCheckpoint, InvalidOutput, OutputInUse, StoreUnavailable
+from pipeline.errors import InvalidCheckpoint, InvalidOutput, OutOfMemory, OutputInUse, StoreUnavailable
 from pipeline.lease import Lease, LeaseTimes
 from pipeline.manifest import VideoTask
 from pipeline.pool import Event, Failure, LocalPool, Pool
@@ -36,7 +36,7 @@ from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, copy_corpus
 from tests.pipeline.media import moving_square, write_video
 from tests.pipeline.pool_contract import NoPool, PoolContract
 
-Process = Callable[[VideoWorker, VideoTask, str], VideoOutcome]
+Process = Callable[..., VideoOutcome]
 
 
 class TestLocalPoolOnFiles(PoolContract):
@@ -93,10 +93,10 @@ def failing(video_id: str, error: Exception, times: int) -> Process:
     """`VideoWorker.process` that fails a few times at one video."""
     process, left = VideoWorker.process, [error] * times
 
-    def flaky(self: VideoWorker, task: VideoTask, attempt: str) -> VideoOutcome:
+    def flaky(self: VideoWorker, task: VideoTask, attempt: str, *, smaller_blocks: bool) -> VideoOutcome:
         if task.video_id == video_id and left:
             raise left.pop()
-        return process(self, task, attempt)
+        return process(self, task, attempt, smaller_blocks=smaller_blocks)
 
     return flaky
 
@@ -128,6 +128,29 @@ class TestRetries:
         assert summary.complete == 1
         assert summary.failed["span"].message == "no answer"
         assert [row["attempt"] for row in failures(config)] == [1, 2, 3]
+
+    def test_out_of_memory_is_tried_once_more_in_smaller_blocks(
+        self, tasks: list[VideoTask], config: WorkerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        quiet = config_for(tmp_path / "quiet")
+        run(tasks, quiet, LocalPool(quiet))
+        monkeypatch.setattr(VideoWorker, "process", failing("span", OutOfMemory("video 'span': no memory", 3), 1))
+        assert run(tasks, config, LocalPool(config)).failed == {}
+        (failure,) = failures(config)
+        assert (failure["cause"], failure["frame_index"]) == ("OutOfMemory", 3)
+        videos = tables.open(config.output, "videos").to_table().to_pylist()
+        assert {row["video_id"]: row["smaller_blocks"] for row in videos} == {"folder": False, "span": True}
+        masks = tables.open(config.output, "masks").to_table(columns=["video_id", "frame_index", "rle"])
+        expected = tables.open(quiet.output, "masks").to_table(columns=["video_id", "frame_index", "rle"])
+        by_frame = [("video_id", "ascending"), ("frame_index", "ascending")]
+        assert masks.sort_by(by_frame).equals(expected.sort_by(by_frame))
+
+    def test_a_second_lack_of_memory_ends_it(
+        self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(VideoWorker, "process", failing("span", OutOfMemory("video 'span': no memory", 3), 9))
+        assert list(run(tasks, config, LocalPool(config)).failed) == ["span"]
+        assert [row["attempt"] for row in failures(config)] == [1, 2]
 
     def test_the_next_run_tries_failed_videos_again(
         self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
@@ -503,7 +526,7 @@ class TestNamesThatAreNotUtf8:
     def test_a_message_with_such_a_name_is_written(
         self, odd: Corpus, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def process(*_arguments: object) -> None:
+        def process(*_arguments: object, **_options: object) -> None:
             raise ValueError("cannot read 9\udcff.png")
 
         monkeypatch.setattr("pipeline.worker.VideoWorker.process", process)
