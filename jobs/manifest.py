@@ -1,22 +1,26 @@
 """`vos-batch manifest build`: a manifest from the folders of a dataset (design, section 6)."""
 
+import json
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import typer
 
 from jobs import listing
 from jobs.console import exit_on_error
+from jobs.manifest_check import check_command
 from pipeline.annotations import ids_in, read_mask
 from pipeline.errors import InvalidInput
-from pipeline.manifest import PromptSource, VideoTask, check_format, write_manifest
+from pipeline.formats import check_format
+from pipeline.manifest import PromptSource, VideoTask, write_manifest
 from pipeline.storage import Store, absolute_url, read_url
 from pipeline.video import PICTURE_CODECS
 
 _FRAMES, _MASKS = "JPEGImages", "Annotations"
+_CATEGORIES = "meta.json"
 _MASK_SUFFIX = ".png"
 _VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 _READERS = 16
@@ -26,7 +30,9 @@ class Layout(StrEnum):
     """How a dataset lies in its folder."""
 
     DAVIS = "davis"
-    """`JPEGImages/[RESOLUTION/]VIDEO/*.jpg` and `Annotations/[RESOLUTION/]VIDEO/*.png`; YouTube-VOS too."""
+    """`JPEGImages/[RESOLUTION/]VIDEO/*.jpg` and `Annotations/[RESOLUTION/]VIDEO/*.png`."""
+    YOUTUBE_VOS = "youtube-vos"
+    """The same without resolutions, objects may come later, and `meta.json` names their categories."""
     PAIRS = "pairs"
     """`NAME.mp4` (or another video) beside `NAME.png`, the mask of frame 0."""
 
@@ -62,16 +68,20 @@ def build(
     """Write the manifest of the dataset at `source` to `output` (paths or URLs) and return its number of videos.
 
     `layout` and `prompts` are values of Layout and Prompts. `set_file`, a list of sequence names (one a line), and
-    `resolution`, a folder name, belong to davis. `binary_masks`: 255 is the object; `segment` must be told too.
+    `resolution`, a folder name, belong to davis and youtube-vos. `binary_masks`: 255 is the object; `segment` must be
+    told too.
     Raises InvalidInput that names what is missing, InvalidPrompt for a mask, StoreUnavailable, ValueError for an
     unknown layout or choice of prompts.
     """
     check_format(output)
     root = Store(source)
-    if Layout(layout) is Layout.DAVIS:
+    if Layout(layout) is not Layout.PAIRS:
         tasks = _davis_tasks(root, Prompts(prompts), set_file, resolution, binary_masks)
+        tasks = _with_categories(root, tasks) if Layout(layout) is Layout.YOUTUBE_VOS else tasks
     elif set_file is not None or resolution is not None:
-        raise InvalidInput("--set and --resolution belong to the layout davis: leave them out for pairs")
+        raise InvalidInput(
+            "--set and --resolution belong to the layouts davis and youtube-vos: leave them out for pairs"
+        )
     else:
         tasks = _pairs_tasks(root, binary_masks)
     write_manifest(output, tasks)
@@ -88,6 +98,24 @@ def _davis_tasks(
     _require(names, listing.folders(frames), frames.url)
     _require(names, listing.folders(masks), masks.url)
     return [_davis_task(frames, masks, name, prompts, binary_masks) for name in names]
+
+
+def _with_categories(root: Store, tasks: Sequence[VideoTask]) -> list[VideoTask]:
+    """What `meta.json` beside the folders calls the objects, as `metadata`; unchanged where there is none."""
+    try:
+        videos = json.loads(root.get(_CATEGORIES))["videos"]
+        return [replace(task, metadata=_classes(videos.get(task.video_id, {}))) for task in tasks]
+    except FileNotFoundError:
+        return list(tasks)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InvalidInput(
+            f"{root.url_of(_CATEGORIES)} is no list of YouTube-VOS categories ({error!r}): correct or remove it"
+        ) from error
+
+
+def _classes(video: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[str, dict[str, str]]:
+    names = {object_id: found["category"] for object_id, found in video.get("objects", {}).items()}
+    return {"classes": names} if names else {}
 
 
 def _resolution_level(root: Store, resolution: str | None) -> tuple[str, ...]:
@@ -236,13 +264,16 @@ def manifest() -> None:
     """Say which videos to segment and which masks prompt them."""
 
 
+app.command("check")(check_command)
+
+
 @app.command("build")
 def build_command(
     source: str = typer.Argument(metavar="SRC", help="Folder of the dataset: path or URL."),
-    output: str = typer.Option(help="Manifest to write: path or URL ending in .jsonl."),
-    layout: Layout = typer.Option(help="davis (also YouTube-VOS), or pairs: NAME.mp4 beside NAME.png."),
-    prompts: Prompts = typer.Option(Prompts.FIRST, help="davis: each object's first mask, or all masks."),
-    set_file: str | None = typer.Option(None, "--set", help="davis: list of sequence names, one a line."),
+    output: str = typer.Option(help="Manifest to write: path or URL ending in .jsonl, .csv or .parquet."),
+    layout: Layout = typer.Option(help="davis, youtube-vos, or pairs: NAME.mp4 beside NAME.png."),
+    prompts: Prompts = typer.Option(Prompts.FIRST, help="Of folders: each object's first mask, or all masks."),
+    set_file: str | None = typer.Option(None, "--set", help="Of folders: list of sequence names, one a line."),
     resolution: str | None = typer.Option(None, help="davis: the resolution folder, where there are several."),
     binary_masks: bool = typer.Option(False, "--binary-masks", help="255 is the object (DAVIS-2016)."),
 ) -> None:
@@ -259,6 +290,7 @@ def build_command(
         )
     typer.echo(f"wrote {number} videos to {output}")
     flags = " --binary-masks" if binary_masks else ""
+    typer.echo(f"check it: vos-batch manifest check {shlex.quote(output)}{flags}")
     typer.echo(f"next: vos-batch segment {shlex.quote(output)} OUTPUT{flags}")
 
 

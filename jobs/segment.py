@@ -150,7 +150,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command(name="segment")
 def segment_command(
-    manifest: str = typer.Argument(metavar="MANIFEST", help="Manifest: path or URL of a .jsonl file."),
+    manifest: str = typer.Argument(
+        metavar="MANIFEST", help="Manifest: path or URL of a .jsonl, .csv or .parquet file."
+    ),
     output: str = typer.Argument(metavar="OUTPUT", help="Output folder: path or URL; empty or an earlier output."),
     checkpoint: str = typer.Option(
         DEFAULT_CHECKPOINT, metavar="NAME|PATH", help="Weights: a name, or a .safetensors path or URL."

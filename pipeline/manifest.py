@@ -1,18 +1,18 @@
-"""The manifest: which videos to segment and which masks prompt them, one JSON object a line.
+"""The manifest: which videos to segment and which masks prompt them, a video a row.
 
 Columns follow the design, section 6: `video_id`, `video_uri`, `prompts` (or `mask_uri` and `mask_frame` for one
 prompt), and optionally `start_frame`, `end_frame`, `num_frames`, `height`, `width`, `metadata`.
 """
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import combinations, groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from model.result import VOID
-from pipeline.errors import InvalidManifest
+from pipeline.errors import InvalidInput, InvalidManifest
+from pipeline.formats import Row, check_format, read_rows, shown, write_rows
 from pipeline.storage import Store, absolute_url, name_of, parent_url, read_url, resolve
 
 _COLUMNS = (
@@ -29,7 +29,6 @@ _COLUMNS = (
     "metadata",
 )
 _PROMPT_COLUMNS = ("frame_index", "mask_uri", "object_ids")
-_SUFFIXES = (".jsonl", ".ndjson")
 _SHOWN_FAULTS = 20
 _MOST = 2**31 - 1
 _MOST_ID = 2**16 - 1
@@ -67,7 +66,18 @@ class VideoTask:
     metadata: dict[str, Any] = field(default_factory=dict)
     """Free, JSON values."""
     row: int = field(default=0, compare=False)
-    """Line in the manifest, from 1, for messages; 0 when the task does not come from one."""
+    """Row in the manifest (`formats.Row`), for messages; 0 when the task does not come from one."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a row."""
+
+    row: int
+    """0: with the file's columns."""
+    text: str
+
+    def __str__(self) -> str:
+        return f"row {self.row}: {self.text}" if self.row else self.text
 
 
 def read_manifest(url: str) -> list[VideoTask]:
@@ -75,20 +85,34 @@ def read_manifest(url: str) -> list[VideoTask]:
 
     Raises InvalidManifest that lists the faults of all rows, StoreUnavailable.
     """
+    tasks, faults = parse_manifest(url)
+    _raise_faults(absolute_url(url), faults)
+    return tasks
+
+
+def parse_manifest(url: str) -> tuple[list[VideoTask], list[Fault]]:
+    """The rows without a fault, and the faults of the others; nothing that they name is opened.
+
+    Raises InvalidManifest for a file that is no manifest or has no rows, StoreUnavailable.
+    """
     url = absolute_url(url)
     check_format(url)
-    lines = [(number, line) for number, line in enumerate(_read(url).split(b"\n"), 1) if line.strip()]
-    if not lines:
-        raise InvalidManifest(f"{url}: has no rows; write one JSON object a line, one line a video")
-    faults: list[str] = []
-    tasks: dict[str, VideoTask] = {}
-    for number, line in lines:
-        task = _parse_line(number, line, parent_url(url), faults)
-        if task is not None and tasks.setdefault(task.video_id, task) is not task and task.video_id:
-            first = tasks[task.video_id].row
-            faults.append(f"row {number}: video_id {task.video_id!r} is already that of row {first}")
-    _raise_faults(url, faults)
-    return list(tasks.values())
+    columns, rows = read_rows(url, _read(url))
+    faults = _faults_of_columns(columns or ())
+    unknown = set(columns or ()) - set(_COLUMNS)
+    tasks: list[VideoTask] = []
+    rows_of_ids: dict[str, int] = {}
+    number = 0
+    for number, row in enumerate(rows, 1):  # noqa: B007
+        before = len(faults)
+        task = _parse_row(row, unknown, parent_url(url), faults)
+        if task and task.video_id and (first := rows_of_ids.setdefault(task.video_id, row.number)) != row.number:
+            faults.append(Fault(row.number, f"video_id {task.video_id!r} is already that of row {first}"))
+        if task and len(faults) == before:
+            tasks.append(task)
+    if not number:
+        raise InvalidManifest(f"{url}: has no rows; write one for each video")
+    return tasks, faults
 
 
 def write_manifest(url: str, tasks: Iterable[VideoTask]) -> None:
@@ -99,27 +123,17 @@ def write_manifest(url: str, tasks: Iterable[VideoTask]) -> None:
     url = absolute_url(url)
     check_format(url)
     base = parent_url(url)
-    lines = [json.dumps(_columns_of(task, base)) + "\n" for task in tasks]
-    Store(base).put(name_of(url), "".join(lines).encode())
-
-
-def check_format(url: str) -> None:
-    """Raise InvalidManifest, naming the formats, unless `url` is named like a manifest; nothing is read."""
-    if not name_of(url).lower().endswith(_SUFFIXES):
-        raise InvalidManifest(
-            f"{url}: a manifest is JSON Lines, in a file that ends in {' or '.join(_SUFFIXES)}; "
-            "convert other tables (CSV, Parquet) to one JSON object a line"
-        )
+    Store(base).put(name_of(url), write_rows(url, [_columns_of(task, base) for task in tasks]))
 
 
 def _read(url: str) -> bytes:
     try:
-        return read_url(url).removeprefix(b"\xef\xbb\xbf")
+        return read_url(url)
     except FileNotFoundError:
         raise InvalidManifest(f"{url}: no such manifest; write one with `vos-batch manifest build`") from None
 
 
-def _raise_faults(url: str, faults: Sequence[str]) -> None:
+def _raise_faults(url: str, faults: Sequence[Fault]) -> None:
     if not faults:
         return
     shown = [f"  {fault}" for fault in faults[:_SHOWN_FAULTS]]
@@ -129,18 +143,28 @@ def _raise_faults(url: str, faults: Sequence[str]) -> None:
     raise InvalidManifest("\n".join([f"{url}: {counted}; correct these rows and start again", *shown]))
 
 
+def _faults_of_columns(columns: Iterable[str]) -> list[Fault]:
+    return [Fault(0, _unknown(name, _COLUMNS)) for name in columns if name not in _COLUMNS]
+
+
+def _unknown(name: str, columns: Sequence[str]) -> str:
+    near = get_close_matches(name, columns, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(columns)}"
+    return f"unknown column {name!r}; {hint}"
+
+
 class _Fields:
     """One JSON object: typed reads that note a fault instead of raising, so that all faults are found."""
 
-    def __init__(self, where: str, values: dict[str, Any], columns: Sequence[str], faults: list[str]) -> None:
-        self._where, self._values, self._faults = where, values, faults
+    def __init__(
+        self, row: int, values: dict[str, Any], columns: Sequence[str], faults: list[Fault], where: str = ""
+    ) -> None:
+        self._row, self._values, self._faults, self._where = row, values, faults, where
         for name in (name for name in values if name not in columns):
-            near = get_close_matches(name, columns, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(columns)}"
-            self.fault(f"unknown column {name!r}; {hint}")
+            self.fault(_unknown(name, columns))
 
     def fault(self, text: str) -> None:
-        self._faults.append(f"{self._where}: {text}")
+        self._faults.append(Fault(self._row, self._where + text))
 
     def has(self, name: str) -> bool:
         return self._values.get(name) is not None
@@ -161,7 +185,11 @@ class _Fields:
 
     def uri(self, name: str, base_url: str) -> str:
         value = self.text(name)
-        return resolve(value, base_url) if value else ""
+        try:
+            return resolve(value, base_url) if value else ""
+        except InvalidInput as error:
+            self.fault(f"{name}: {error}")
+            return ""
 
     def integer(self, name: str, least: int) -> int | None:
         value = self._values.get(name)
@@ -183,7 +211,7 @@ class _Fields:
             self._wrong(name, "a list of at least one JSON object")
             return []
         return [
-            _Fields(f"{self._where}: {name}[{position}]", item, columns, self._faults)
+            _Fields(self._row, item, columns, self._faults, f"{self._where}{name}[{position}]: ")
             for position, item in enumerate(value)
         ]
 
@@ -199,12 +227,7 @@ class _Fields:
         return tuple(sorted(value))
 
     def _wrong(self, name: str, expected: str) -> None:
-        self.fault(f"{name} is {_shown(self._values[name])}, expected {expected}")
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        self.fault(f"{name} is {shown(self._values[name])}, expected {expected}")
 
 
 def _is_unicode(text: str) -> bool:
@@ -220,16 +243,13 @@ def _is_object_id(value: Any) -> bool:
     return _is_integer(value, 1, _MOST_ID) and value != VOID
 
 
-def _parse_line(number: int, line: bytes, base_url: str, faults: list[str]) -> VideoTask | None:
-    try:
-        values = json.loads(line.decode())
-    except (ValueError, RecursionError) as error:
-        faults.append(f"row {number}: is not JSON in UTF-8 ({error})")
+def _parse_row(row: Row, unknown: Collection[str], base_url: str, faults: list[Fault]) -> VideoTask | None:
+    """What the row says as far as it can be read; its faults are noted. None: nothing of it can be read."""
+    if row.values is None:
+        faults.append(Fault(row.number, row.fault))
         return None
-    if not isinstance(values, dict):
-        faults.append(f"row {number}: is {_shown(values)}, expected a JSON object")
-        return None
-    return _parse_task(number, _Fields(f"row {number}", values, _COLUMNS, faults), base_url)
+    values = {name: value for name, value in row.values.items() if name not in unknown}
+    return _parse_task(row.number, _Fields(row.number, values, _COLUMNS, faults), base_url)
 
 
 def _parse_task(number: int, fields: _Fields, base_url: str) -> VideoTask:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -196,8 +197,37 @@ def test_pairs_refuse_options_of_davis(tmp_path: Path, options: dict[str, str]) 
 
 
 def test_a_wrong_output_name_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(InvalidManifest, match="JSON Lines"):
-        build("davis", str(tmp_path / "missing"), str(tmp_path / "videos.csv"))
+    with pytest.raises(InvalidManifest, match=r"\.jsonl, .*\.csv, \.parquet"):
+        build("davis", str(tmp_path / "missing"), str(tmp_path / "videos.xlsx"))
+
+
+def youtube_vos(root: Path) -> None:
+    """Masks of every second frame, and an object that comes later."""
+    for folder, suffix in (("JPEGImages", ".jpg"), ("Annotations", ".png")):
+        (root / folder / "0a1b2c").mkdir(parents=True)
+        for index in range(0, 20, 5):
+            if suffix == ".jpg":
+                (root / folder / "0a1b2c" / f"{index:05}.jpg").write_bytes(b"")
+            elif index % 10 == 0:
+                mask(4, *([2] if index else [])).save(root / folder / "0a1b2c" / f"{index:05}.png")
+
+
+def test_youtube_vos_prompts_later_objects_where_they_appear(tmp_path: Path) -> None:
+    youtube_vos(tmp_path)
+    (task,) = built("youtube-vos", tmp_path)
+    assert prompts(task) == [(0, "00000.png", (4,)), (2, "00010.png", (2,))]
+    assert (task.video_id, task.num_frames, task.metadata) == ("0a1b2c", 4, {})
+
+
+def test_youtube_vos_categories_become_metadata(tmp_path: Path) -> None:
+    youtube_vos(tmp_path)
+    objects = {"4": {"category": "penguin", "frames": ["00000"]}, "2": {"category": "hat", "frames": ["00010"]}}
+    (tmp_path / "meta.json").write_text(json.dumps({"videos": {"0a1b2c": {"objects": objects}}}))
+    (task,) = built("youtube-vos", tmp_path)
+    assert task.metadata == {"classes": {"4": "penguin", "2": "hat"}}
+    (tmp_path / "meta.json").write_text("[]")
+    with pytest.raises(InvalidInput, match=r"meta\.json is no list of YouTube-VOS categories"):
+        built("youtube-vos", tmp_path)
 
 
 def test_the_command_says_what_it_wrote_and_what_comes_next(tmp_path: Path) -> None:
