@@ -8,7 +8,9 @@ stream then hangs for ever.
 """
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +31,9 @@ from pipeline.storage import Store, absolute_url, is_folder, open_url
 
 PICTURE_CODECS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 """File endings (any case) that make a frame of a folder."""
+
+_FETCHES_AHEAD = 8
+"""Pictures of a folder that are fetched side by side, so that a store's latency does not set the frame rate."""
 
 # A damaged index sends the demultiplexer to positions that no file has: seeking there raises the other two.
 _BAD_FILE = (av.FFmpegError, OSError, ValueError)
@@ -255,7 +260,7 @@ class _Pictures:
         for name in self._names:
             if not _is_text(name):
                 raise UnreadableVideo(f"the folder {url} has a file name that is not UTF-8 ({name!a}): rename it")
-        height, width, _ = self._read(self._names[0]).shape
+        height, width, _ = self._decode(self._names[0], self._fetch(self._names[0])).shape
         self.info = VideoInfo(
             width=width,
             height=height,
@@ -266,14 +271,15 @@ class _Pictures:
         )
 
     def frames(self, start: int, end: int | None) -> Iterator[Frame]:
-        for index, name in list(enumerate(self._names))[start:end]:
-            yield Frame(index=index, name=name, timestamp_us=None, rgb=self._same_size(name), damaged=False)
+        names = self._names[start:end]
+        for index, (name, data) in enumerate(zip(names, _fetched(self._fetch, names), strict=True), start):
+            yield Frame(index=index, name=name, timestamp_us=None, rgb=self._same_size(name, data), damaged=False)
 
     def close(self) -> None:
         pass
 
-    def _same_size(self, name: str) -> Rgb:
-        rgb = self._read(name)
+    def _same_size(self, name: str, data: bytes) -> Rgb:
+        rgb = self._decode(name, data)
         height, width, _ = rgb.shape
         if (width, height) != (self.info.width, self.info.height):
             raise UnreadableVideo(
@@ -282,15 +288,32 @@ class _Pictures:
             )
         return rgb
 
-    def _read(self, name: str) -> Rgb:
+    def _fetch(self, name: str) -> bytes:
         try:
-            data = np.frombuffer(self._store.get(name), np.uint8)
+            return self._store.get(name)
         except FileNotFoundError as error:
             raise UnreadableVideo(f"{self._store.url_of(name)} was deleted while it was read: restore it") from error
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+
+    def _decode(self, name: str, data: bytes) -> Rgb:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
         if picture is None:
             raise UnreadableVideo(f"{self._store.url_of(name)} is not a whole picture: write or upload it again")
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _fetched(fetch: Callable[[str], bytes], names: Sequence[str]) -> Iterator[bytes]:
+    """What `fetch` gives for each name, in order; up to `_FETCHES_AHEAD` are fetched or wait at a time."""
+    threads = ThreadPoolExecutor(_FETCHES_AHEAD, thread_name_prefix="fetch")
+    waiting: deque[Future[bytes]] = deque()
+    try:
+        for name in names:
+            waiting.append(threads.submit(fetch, name))
+            if len(waiting) == _FETCHES_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:

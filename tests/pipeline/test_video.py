@@ -1,5 +1,6 @@
 """Frames from files that were written here: formats, rotation, damage, ranges, memory, errors."""
 
+import threading
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
@@ -269,13 +270,16 @@ class TestMemory:
         long = _peak_alive(write_video(tmp_path / "long.mp4", moving_square(300, 32, 32)))
         assert long <= short <= 3
 
-    def test_a_folder_is_read_one_by_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_of_a_folder_only_a_few_pictures_are_fetched_ahead(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         folder = write_frames(tmp_path / "f", FRAMES)
+        monkeypatch.setattr(video, "_FETCHES_AHEAD", 3)
         reads = _count_reads(monkeypatch)
         with open_video(str(folder)) as reader:
-            opened = len(reads)
+            assert reads == ["00000.jpg"]
             next(reader), next(reader)
-            assert len(reads) == opened + 2
+        assert set(reads) <= {f"{n:05d}.jpg" for n in range(4)}
 
 
 class TestFolders:
@@ -312,6 +316,18 @@ class TestFolders:
             store.put_file(f"clip/{path.name}", path)
         assert [f.name for f in read(store.url_of("clip"))] == ["00000.jpg", "00001.jpg", "00002.jpg"]
 
+    def test_pictures_are_fetched_side_by_side(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each answer of this store waits for two other requests."""
+        get, three = Store.get, threading.Barrier(3)
+
+        def together(self: Store, name: str) -> bytes:
+            three.wait(timeout=30)
+            return get(self, name)
+
+        with open_video(str(write_frames(tmp_path / "f", FRAMES[:9]))) as reader:
+            monkeypatch.setattr(Store, "get", together)
+            assert [frame.name for frame in reader] == [f"{n:05d}.jpg" for n in range(9)]
+
     def test_a_frame_of_another_size_is_named(self, tmp_path: Path) -> None:
         write_frames(tmp_path, FRAMES[:3])
         write_picture(tmp_path / "00001.jpg", FRAMES[0][:-2])
@@ -329,8 +345,8 @@ class TestFolders:
     def test_a_picture_deleted_meanwhile_is_named(self, tmp_path: Path) -> None:
         write_frames(tmp_path, FRAMES[:3])
         with open_video(str(tmp_path)) as reader:
-            next(reader)
             (tmp_path / "00001.jpg").unlink()
+            next(reader)
             with pytest.raises(UnreadableVideo, match=r"00001\.jpg"):
                 next(reader)
 
