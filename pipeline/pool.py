@@ -62,7 +62,10 @@ class Event:
 
 
 class Pool(Protocol):
-    """Workers that take one job each, for the time of the context. `LocalPool` is the one without Ray."""
+    """Workers for the time of the context; each has one job in hand and opens the video of another meanwhile.
+
+    `LocalPool` is the one without Ray.
+    """
 
     def __enter__(self) -> Self:
         """Start the workers. Raises InvalidInput, InvalidCheckpoint when they cannot be."""
@@ -73,10 +76,13 @@ class Pool(Protocol):
         """End the workers; after an error without waiting for what they have in hand."""
 
     def idle(self) -> int:
-        """How many workers could take a job now."""
+        """How many jobs could be taken now."""
 
     def submit(self, job: Job, attempt: str) -> None:
-        """Give a job to an idle worker."""
+        """Give a job to an idle worker, or let it wait for the first one that will be."""
+
+    def waiting(self) -> list[Job]:
+        """Jobs that were submitted and that no worker has begun."""
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Attempts that are over; waits up to `timeout_s` for the first."""
@@ -101,7 +107,9 @@ class LocalPool:
         self._jobs: queue.Queue[tuple[Job, str] | None] = queue.Queue()
         self._events: queue.Queue[Event] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="local-worker", daemon=True)
-        self._busy = False
+        self._taken: list[Job] = []
+        """At most two: the first one is in hand, the other waits."""
+        self._ending = False
 
     def __enter__(self) -> Self:
         self._worker.setup()
@@ -111,6 +119,7 @@ class LocalPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._ending = True
         self._worker.stop()
         self._jobs.put(None)
         self._thread.join()
@@ -118,18 +127,24 @@ class LocalPool:
 
     def _work(self) -> None:
         self._worker.limit_threads()
-        while (item := self._jobs.get()) is not None:
+        while (item := self._jobs.get()) is not None and not self._ending:
             job, attempt = item
             self._events.put(Event(job=job, result=attempt_job(self._worker, job, attempt, "local")))
 
     def idle(self) -> int:
-        """1 or 0."""
-        return 0 if self._busy else 1
+        """2, 1 or 0."""
+        return 2 - len(self._taken)
 
     def submit(self, job: Job, attempt: str) -> None:
-        """Start the job in the worker's thread."""
-        self._busy = True
+        """Start the job in the worker's thread, after the one in hand."""
+        if self._taken:
+            self._worker.prepare(job.task)
+        self._taken.append(job)
         self._jobs.put((job, attempt))
+
+    def waiting(self) -> list[Job]:
+        """The job after the one in hand."""
+        return self._taken[1:]
 
     def wait(self, timeout_s: float) -> list[Event]:
         """The finished attempt, if there is one within `timeout_s`."""
@@ -137,7 +152,7 @@ class LocalPool:
             event = self._events.get(timeout=timeout_s)
         except queue.Empty:
             return []
-        self._busy = False
+        self._taken.remove(event.job)
         return [event]
 
     def counts(self) -> WorkerCounts:

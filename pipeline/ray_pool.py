@@ -17,6 +17,7 @@ from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, Ray
 
 from pipeline.config import WorkerConfig, in_ray_cluster
 from pipeline.errors import InvalidInput, OutOfMemory, PipelineError, StoreUnavailable, WorkerLost
+from pipeline.manifest import VideoTask
 from pipeline.pool import Event, Failure, attempt_job
 from pipeline.scheduler import Job, Remedy
 from pipeline.worker import VideoOutcome, VideoWorker, WorkerCounts
@@ -94,6 +95,9 @@ class _Actor:
         result = attempt_job(self._worker, job, attempt, self._name)
         return result, self._worker.counts
 
+    def prepare(self, task: VideoTask) -> None:
+        self._worker.prepare(task)
+
     def counts(self) -> WorkerCounts:
         return self._worker.counts
 
@@ -106,10 +110,12 @@ class _Member:
 
     def __init__(self, config: WorkerConfig, name: str) -> None:
         self.name = name
-        # Two threads: one works, one answers how far it is.
-        options = {"num_cpus": 1, "num_gpus": config.reserved_gpus, "max_restarts": 0, "max_concurrency": 2}
+        # Threads: one works, one answers how far it is, one is told what comes next.
+        options = {"num_cpus": 1, "num_gpus": config.reserved_gpus, "max_restarts": 0, "max_concurrency": 3}
         self._actor = cast(Any, ray.remote(_Actor)).options(**options).remote(config, name)
         self.job: Job | None = None
+        self.next: Job | None = None
+        """The job whose video it has opened; another actor may be faster to take it."""
         self.pending: Any = self._actor.setup.remote()
         self._progress: Any = None
         self.counts = WorkerCounts()
@@ -121,6 +127,11 @@ class _Member:
     def submit(self, job: Job, attempt: str) -> None:
         self.job = job
         self.pending = self._actor.process.remote(job, attempt)
+
+    def prepare(self, job: Job) -> None:
+        """Let it open the video of a job that waits for it."""
+        self.next = job
+        self._actor.prepare.remote(job.task)
 
     def collect(self) -> Event | None:
         """What the ready call gave: the attempt that is over, or None after the set-up.
@@ -176,6 +187,7 @@ class RayPool:
         self._started = 0
         self._failed_starts = 0
         self._starts_due_s: list[float] = []
+        self._waiting: list[tuple[Job, str]] = []
         self._lost = WorkerCounts()
 
     def __enter__(self) -> Self:
@@ -207,12 +219,37 @@ class RayPool:
         return _Member(self._config, f"actor-{self._started}")
 
     def idle(self) -> int:
-        """Actors that are set up and have nothing to do."""
-        return sum(member.idle for member in self._members)
+        """Actors that are set up and have nothing to do, and one job for each of the others to prepare."""
+        ready = sum(member.idle or member.job is not None for member in self._members)
+        busy = sum(member.job is not None for member in self._members)
+        return ready - busy + max(0, busy - len(self._waiting))
 
     def submit(self, job: Job, attempt: str) -> None:
-        """Give a job to an idle actor."""
-        next(member for member in self._members if member.idle).submit(job, attempt)
+        """Give a job to an idle actor, else let a busy one open its video."""
+        idle = next((member for member in self._members if member.idle), None)
+        if idle is not None:
+            idle.submit(job, attempt)
+            return
+        self._waiting.append((job, attempt))
+        self._prepare(job)
+
+    def _prepare(self, job: Job) -> None:
+        waiting = [waiting for waiting, _ in self._waiting]
+        free = (member for member in self._members if member.job is not None and member.next not in waiting)
+        if (member := next(free, None)) is not None:
+            member.prepare(job)
+
+    def _hand_out(self) -> None:
+        """Give what waits to the actors that are idle: to each what it has opened, else what has waited longest."""
+        for member in self._members:
+            if member.idle and self._waiting:
+                mine = next((item for item in self._waiting if item[0] is member.next), self._waiting[0])
+                self._waiting.remove(mine)
+                member.submit(*mine)
+
+    def waiting(self) -> list[Job]:
+        """Jobs that no actor has begun."""
+        return [job for job, _ in self._waiting]
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Attempts that are over. Raises what kept an actor from starting (no GPU, no weights)."""
@@ -225,6 +262,7 @@ class RayPool:
         if ready and others:
             ready += ray.wait(others, num_returns=len(others), timeout=0, fetch_local=False)[0]
         events = [self._collect(pending[reference]) for reference in ready]
+        self._hand_out()
         return [event for event in events if event is not None]
 
     def _collect(self, member: _Member) -> Event | None:

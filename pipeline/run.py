@@ -109,7 +109,7 @@ class _Driver:
         self._failures = RowBatches(store, "failures", run_id)
         self._videos_total = 0
         self._unstarted: dict[str, int | None] = {}
-        """Frames of the videos that no worker has begun, by video_id; None where the manifest does not tell."""
+        """Frames of the videos that the pool does not have, by video_id; None where the manifest does not tell."""
 
     def run(self, tasks: Sequence[VideoTask]) -> RunSummary:
         work = self._plan(tasks)
@@ -261,11 +261,12 @@ class _Driver:
         )
 
     def _frames_total(self, counts: WorkerCounts) -> int | None:
-        told = [frames for frames in self._unstarted.values() if frames is not None]
+        unstarted = [*self._unstarted.values(), *(num_frames(job.task) for job in self._pool.waiting())]
+        told = [frames for frames in unstarted if frames is not None]
         frames, videos = counts.frames_begun + sum(told), counts.videos_begun + len(told)
         if not videos:
             return None
-        return round(frames + frames / videos * (len(self._unstarted) - len(told)))
+        return round(frames + frames / videos * (len(unstarted) - len(told)))
 
 
 def _fingerprint(fingerprints: Fingerprints, url: str, task: VideoTask, what: str) -> str:

@@ -16,7 +16,6 @@ from model.errors import OutOfMemory as ModelOutOfMemory
 from model.network import AFBURR
 from model.result import FrameResult, Prompt
 from model.segmenter import VideoSegmenter
-from pipeline.annotations import Prompts, load_prompts
 from pipeline.config import WorkerConfig
 from pipeline.errors import (
     Interrupted,
@@ -28,9 +27,10 @@ from pipeline.errors import (
     SegmentationFailed,
 )
 from pipeline.manifest import VideoTask
-from pipeline.overlap import Ahead, Behind
+from pipeline.overlap import Behind
+from pipeline.source import Prefetch, Source
 from pipeline.storage import Store
-from pipeline.video import Frame, VideoInfo, VideoReader, open_video
+from pipeline.video import Frame, VideoReader
 from pipeline.weights import load_network
 from pipeline.writer import FileRecord, VideoWriter
 
@@ -95,6 +95,7 @@ class VideoWorker:
         self._device = torch.device("cpu")
         self._network: AFBURR | None = None
         self._stopped = threading.Event()
+        self._prefetch = Prefetch(binary_masks=config.binary_masks, queue_frames=config.queue_frames)
 
     def setup(self) -> None:
         """Take the device and load the weights.
@@ -129,24 +130,32 @@ class VideoWorker:
         with _named(task):
             return self._process(self._network, task, attempt, smaller_blocks)
 
+    def prepare(self, task: VideoTask) -> None:
+        """Open the video that probably comes next while `process`, in another thread, has one; does not wait.
+
+        What goes wrong, `process` says when it comes to that video.
+        """
+        self._prefetch.begin(task)
+
     def stop(self) -> None:
         """Let `process`, in another thread, end with `Interrupted` at its next frame; for good."""
         self._stopped.set()
 
     def _process(self, network: AFBURR, task: VideoTask, attempt: str, smaller_blocks: bool) -> VideoOutcome:
         seconds = _Seconds()
-        with open_video(task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame) as reader:
-            prompts = load_prompts(task, reader.info.height, reader.info.width, binary_masks=self.config.binary_masks)
-            segmenter = self._segmenter(network, task, reader.info, prompts, smaller_blocks)
-            with self._counted(reader), VideoWriter(Store(self.config.output), task.video_id, attempt) as writer:
-                self._segment(task, reader, prompts, segmenter, writer, seconds)
+        with self._prefetch.take(task) as source:
+            segmenter = self._segmenter(network, source, smaller_blocks)
+            store = Store(self.config.output)
+            with self._counted(source.reader), VideoWriter(store, task.video_id, attempt) as writer:
+                self._segment(source, segmenter, writer, seconds)
                 with seconds.spent_on("write"):
                     files = writer.finish()
-            row = {**self._video_row(task, reader, prompts, seconds), "smaller_blocks": smaller_blocks}
+            row = {**self._video_row(source, seconds), "smaller_blocks": smaller_blocks}
             return VideoOutcome(video_id=task.video_id, files=files, video=row)
 
     def close(self) -> None:
-        """Let go of the network and its memory."""
+        """Let go of the network, its memory and what was prepared."""
+        self._prefetch.close()
         self._network = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
@@ -162,31 +171,21 @@ class VideoWorker:
             done = self.counts.frames_done - done_before
             self.counts += WorkerCounts(frames_begun=done - expected, videos_begun=0 if expected else 1)
 
-    def _segmenter(
-        self, network: AFBURR, task: VideoTask, info: VideoInfo, prompts: Prompts, smaller_blocks: bool
-    ) -> VideoSegmenter:
+    def _segmenter(self, network: AFBURR, source: Source, smaller_blocks: bool) -> VideoSegmenter:
         config = self.config.segmenter
         if smaller_blocks:
             config = replace(config, object_chunk=1, workspace=max(1, config.workspace // _SMALLER))
-        segmenter = VideoSegmenter(network, config, object_ids=prompts.object_ids)
+        segmenter = VideoSegmenter(network, config, object_ids=source.prompts.object_ids)
         try:
-            segmenter.check_budget(info.height, info.width)
+            segmenter.check_budget(source.reader.info.height, source.reader.info.width)
         except BudgetTooSmall as error:
-            raise InvalidInput(f"video {task.video_id!r}: {error}") from error
+            raise InvalidInput(f"video {source.task.video_id!r}: {error}") from error
         return segmenter
 
-    def _segment(
-        self,
-        task: VideoTask,
-        reader: VideoReader,
-        prompts: Prompts,
-        segmenter: VideoSegmenter,
-        writer: VideoWriter,
-        seconds: _Seconds,
-    ) -> None:
+    def _segment(self, source: Source, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> None:
         depth = self.config.queue_frames
-        with Ahead(reader, depth) as frames, Behind[tuple[Frame, FrameResult]](lambda r: writer.add(*r), depth) as rows:
-            waiting = iter(frames)
+        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth) as rows:
+            waiting = iter(source.frames)
             while True:
                 with seconds.spent_on("decode"):
                     frame = next(waiting, None)
@@ -195,11 +194,11 @@ class VideoWorker:
                 if self._stopped.is_set():
                     raise Interrupted(f"stopped before frame {frame.index}")
                 with seconds.spent_on("network"):
-                    result = self._step(task, segmenter, frame, prompts.get(frame.index))
+                    result = self._step(source.task, segmenter, frame, source.prompts.get(frame.index))
                 with seconds.spent_on("write"):
                     rows.add((frame, result))
                 self.counts += WorkerCounts(frames_done=1)
-            _check_prompts_seen(task, reader, prompts)
+            _check_prompts_seen(source)
             with seconds.spent_on("write"):
                 rows.finish()
 
@@ -212,13 +211,11 @@ class VideoWorker:
         except ModelError as error:
             raise SegmentationFailed(f"{where}: {error}", frame.index) from error
 
-    def _video_row(
-        self, task: VideoTask, reader: VideoReader, prompts: Prompts, seconds: _Seconds
-    ) -> dict[str, object]:
-        info = reader.info
+    def _video_row(self, source: Source, seconds: _Seconds) -> dict[str, object]:
+        reader, info = source.reader, source.reader.info
         gpu = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else None
         return {
-            "video_id": task.video_id,
+            "video_id": source.task.video_id,
             "status": _status(reader),
             "frames_expected": reader.frames_expected,
             "frames_decoded": reader.frames_decoded,
@@ -227,7 +224,7 @@ class VideoWorker:
             "fps": info.fps,
             "rotation": info.rotation,
             "codec": info.codec,
-            "objects": list(prompts.object_ids),
+            "objects": list(source.prompts.object_ids),
             "resumed_from": None,
             "seconds_decode": seconds.decode,
             "seconds_network": seconds.network,
@@ -280,7 +277,8 @@ def _is_truncated(reader: VideoReader) -> bool:
     return expected is not None and reader.frames_decoded < expected - max(2, 0.01 * expected)
 
 
-def _check_prompts_seen(task: VideoTask, reader: VideoReader, prompts: Prompts) -> None:
+def _check_prompts_seen(source: Source) -> None:
+    task, reader, prompts = source.task, source.reader, source.prompts
     if not reader.frames_decoded:
         raise InvalidInput(
             f"video {task.video_id!r} (row {task.row}): it has no frame {task.start_frame} ({task.video_uri}): "

@@ -53,6 +53,7 @@ ORDER = {
         "tables",
         "weights",
         "overlap",
+        "source",
         "worker",
         "scheduler",
         "pool",

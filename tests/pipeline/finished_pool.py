@@ -50,6 +50,10 @@ class FinishedPool:
         outcome = VideoOutcome(video_id=job.task.video_id, files=files, video={**_VIDEO, "video_id": job.task.video_id})
         self._events.append(Event(job=job, result=outcome))
 
+    def waiting(self) -> list[Job]:
+        """None."""
+        return []
+
     def wait(self, timeout_s: float) -> list[Event]:
         """What was finished since."""
         events, self._events = self._events, []

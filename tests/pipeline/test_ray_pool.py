@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 import ray
@@ -201,6 +201,7 @@ class Member:
     def __init__(self, _config: WorkerConfig, name: str) -> None:
         self.name = name
         self.job: Job | None = None
+        self.next: Job | None = None
         self.pending: Any = ray.put(None)
         self.counts = WorkerCounts()
 
@@ -210,6 +211,9 @@ class Member:
 
     def submit(self, job: Job, attempt: str) -> None:
         self.job, self.pending = job, ray.put(None)
+
+    def prepare(self, job: Job) -> None:
+        self.next = job
 
     def collect(self) -> Event | None:
         result = self.script.pop(0)
@@ -228,15 +232,87 @@ class Member:
         pass
 
 
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> list[Exception | WorkerCounts]:
+    """What the actors of a `RayPool` do, with stand-ins for them."""
+    monkeypatch.setattr("pipeline.ray_pool._Member", Member)
+    monkeypatch.setattr("pipeline.ray_pool._START_PAUSE_S", 0.0)
+    monkeypatch.setattr(Member, "script", [])
+    return Member.script
+
+
+class TestJobsThatWait:
+    """With stand-ins for the actors: a busy one opens the video that comes next, and whoever is free takes it."""
+
+    def jobs(self, corpus: Corpus) -> list[Job]:
+        return [Job(task=task, identity="i", number=1) for task in corpus.tasks]
+
+    def pool(self, config: WorkerConfig, script: list[Exception | WorkerCounts], workers: int) -> RayPool:
+        script += [WorkerCounts()] * workers  # their set-ups
+        return RayPool(config, workers=workers, gpus_per_worker=0)
+
+    def wait(self, pool: RayPool) -> list[Job]:
+        return [event.job for event in pool.wait(0.1)]
+
+    def test_one_job_waits_for_every_busy_actor(
+        self, corpus: Corpus, config: WorkerConfig, script: list[Exception | WorkerCounts]
+    ) -> None:
+        one, two, *_ = self.jobs(corpus)
+        with self.pool(config, script, workers=1) as pool:
+            assert pool.idle() == 0  # not set up
+            assert self.wait(pool) == [] and pool.idle() == 1
+            pool.submit(one, "a")
+            assert (pool.idle(), pool.waiting()) == (1, [])
+            pool.submit(two, "a")
+            assert (pool.idle(), pool.waiting()) == (0, [two])
+            assert pool._members[0].next is two
+            script += [WorkerCounts()] * 2
+            assert self.wait(pool) == [one]
+            assert (pool.idle(), pool.waiting()) == (1, [])
+            assert self.wait(pool) == [two]
+
+    def test_each_actor_gets_what_it_has_opened(
+        self, corpus: Corpus, config: WorkerConfig, script: list[Exception | WorkerCounts]
+    ) -> None:
+        jobs = self.jobs(corpus)
+        with self.pool(config, script, workers=2) as pool:
+            self.wait(pool)
+            for job in jobs:
+                pool.submit(job, "a")
+            opened = {member.name: member.next for member in pool._members}
+            assert list(opened.values()) == jobs[2:]
+            pool._waiting.reverse()  # not by the order in which they wait
+            script += [WorkerCounts()] * 2
+            assert len(self.wait(pool)) == 2
+            assert {member.name: member.job for member in pool._members} == opened
+
+    def test_what_a_lost_actor_had_opened_goes_to_the_first_that_is_free(
+        self,
+        corpus: Corpus,
+        config: WorkerConfig,
+        script: list[Exception | WorkerCounts],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        class TheFirstIsLost(Member):
+            def collect(self) -> Event | None:
+                self.script.append(LOST if self.job and self.name == "actor-1" else WorkerCounts())
+                return super().collect()
+
+        monkeypatch.setattr("pipeline.ray_pool._Member", TheFirstIsLost)
+        one, two, three, _ = self.jobs(corpus)
+        with RayPool(config, workers=2, gpus_per_worker=0) as pool:
+            self.wait(pool)
+            for job in (one, two, three):
+                pool.submit(job, "a")
+            assert pool._members[0].next is three
+            causes = {event.job.task.video_id: cast(Failure, event.result).cause for event in pool.wait(0.1)}
+            assert causes == {one.task.video_id: "WorkerLost", two.task.video_id: "Test"}
+            assert [(member.name, member.job) for member in pool._members] == [("actor-2", three), ("actor-3", None)]
+            assert pool.waiting() == []
+
+
 class TestLossesInTurn:
     """With stand-ins for the actors: what the driver makes of a long run of losses."""
-
-    @pytest.fixture
-    def script(self, monkeypatch: pytest.MonkeyPatch) -> list[Exception | WorkerCounts]:
-        monkeypatch.setattr("pipeline.ray_pool._Member", Member)
-        monkeypatch.setattr("pipeline.ray_pool._START_PAUSE_S", 0.0)
-        monkeypatch.setattr(Member, "script", [])
-        return Member.script
 
     @pytest.fixture
     def job(self, corpus: Corpus) -> Job:

@@ -194,6 +194,9 @@ class BusyPool:
         self._running = job
         self._jobs.append(job)
 
+    def waiting(self) -> list[Job]:
+        return []
+
     def wait(self, timeout_s: float) -> list[Event]:
         assert self._running
         if len(self._jobs) == 2 and len(self.waits_when_busy) < 20:
@@ -370,6 +373,9 @@ class ScriptedPool:
     def submit(self, job: Job, attempt: str) -> None:
         self._running = job
 
+    def waiting(self) -> list[Job]:
+        return []
+
     def wait(self, timeout_s: float) -> list[Event]:
         if self._running is None:
             time.sleep(timeout_s)
@@ -380,6 +386,35 @@ class ScriptedPool:
 
     def counts(self) -> WorkerCounts:
         return self._counts
+
+
+class PatientPool(ScriptedPool):
+    """Takes a second job that waits for the first; every second time nothing has ended."""
+
+    def __init__(self, *script: tuple[WorkerCounts, Failure | VideoOutcome]) -> None:
+        super().__init__(*script)
+        self._next: Job | None = None
+        self._ended = True
+
+    def idle(self) -> int:
+        return 0 if self._next else 1
+
+    def submit(self, job: Job, attempt: str) -> None:
+        if self._running is None:
+            super().submit(job, attempt)
+        else:
+            self._next = job
+
+    def waiting(self) -> list[Job]:
+        return [self._next] if self._next else []
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        self._ended = not self._ended
+        if not self._ended:
+            return []
+        events = super().wait(timeout_s)
+        self._running, self._next = self._next, None
+        return events
 
 
 class TestProgress:
@@ -400,6 +435,16 @@ class TestProgress:
         assert [pair for pair in told if pair[1] is not None] == [(0, 4), (1, 5), (5, 5)]
         assert {progress.videos_total for progress in seen} == {1}
         assert seen[-1].videos_failed == 1
+
+    def test_a_video_that_waits_in_the_pool_is_still_to_do(self, corpus: Corpus, config: WorkerConfig) -> None:
+        span = next(task for task in corpus.tasks if task.video_id == "span")
+        begun = WorkerCounts(frames_done=4, frames_begun=4, videos_begun=1)
+        end = Failure(cause="Test", message="no")
+        pool = PatientPool((begun, end), (begun + begun, end), (begun + begun + begun, end))
+        seen: list[Progress] = []
+        run([replace(span, video_id=name) for name in "abc"], config, pool, on_progress=seen.append)
+        # The one in hand does not count: this pool says nothing of it before it is over.
+        assert [progress.frames_total for progress in seen] == [12, 8, 8, 8, 8, 8, 12]
 
     def test_it_ends_with_all_videos_and_frames(self, corpus: Corpus, config: WorkerConfig) -> None:
         seen: list[Progress] = []

@@ -342,6 +342,30 @@ class TestAttempts:
         assert worker.counts == WorkerCounts(frames_done=10, frames_begun=10, videos_begun=2)
 
 
+class TestPreparing:
+    def test_it_changes_nothing_in_what_is_written(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        task = make_task(video, tmp_path)
+        one = worker.process(task, "a")
+        worker.prepare(task)
+        other = worker.process(task, "b")
+        assert [file.sha256 for file in one.files.values()] == [file.sha256 for file in other.files.values()]
+        worker.close()
+
+    def test_an_error_is_that_of_its_own_video(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        gone = make_task(tmp_path / "gone.mp4", tmp_path)
+        worker.prepare(gone)
+        worker.process(make_task(video, tmp_path), "a")
+        with pytest.raises(PipelineError, match=r"gone\.mp4 does not exist"):
+            worker.process(gone, "a")
+        worker.close()
+
+    def test_what_nobody_asked_for_is_closed_with_the_worker(
+        self, worker: VideoWorker, video: Path, tmp_path: Path
+    ) -> None:
+        worker.prepare(make_task(video, tmp_path))
+        worker.close()  # the fixture looks for threads
+
+
 class TestSetup:
     def test_it_sets_the_torch_threads(self, output: str) -> None:
         before = torch.get_num_threads()
