@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 demo: $(VENV)/installed
 	$(BIN)/vos-batch demo
 
+# Two processes; the tests of a file stay together and share what they have set up.
 test: $(VENV)/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # What takes minutes: Ray Train, processes that are killed, a submitted job.
 test-slow: $(VENV)/dev
