@@ -15,7 +15,8 @@ from jobs.training.compose import Composition, draw_clip
 from jobs.training.motion import LabelMap, Picture
 from jobs.training.sources import MovedStills, read_stills, usable
 from model.synthetic import Clip
-from pipeline.storage import Store, absolute_url
+from pipeline.storage import Store
+from pipeline.urls import absolute_url
 
 _JPEG_QUALITY = 92
 

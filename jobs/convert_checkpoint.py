@@ -4,7 +4,8 @@ import typer
 
 from jobs.console import exit_on_error
 from model.checkpoint import fingerprint, to_bytes
-from pipeline.storage import Store, name_of, parent_url
+from pipeline.storage import Store
+from pipeline.urls import name_of, parent_url
 from pipeline.weights import load_official
 
 app = typer.Typer(add_completion=False)

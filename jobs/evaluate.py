@@ -29,7 +29,8 @@ from pipeline import rle, tables
 from pipeline.annotations import read_mask
 from pipeline.errors import InvalidInput
 from pipeline.overlap import Ahead
-from pipeline.storage import Store, absolute_url, name_of, parent_url
+from pipeline.storage import Store
+from pipeline.urls import absolute_url, name_of, parent_url
 from pipeline.video import natural_key
 
 _MASKS, _MASK_SUFFIX = "Annotations", ".png"

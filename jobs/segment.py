@@ -22,7 +22,7 @@ from pipeline.errors import InvalidInput
 from pipeline.manifest import VideoTask, read_manifest
 from pipeline.pool import LocalPool, Pool
 from pipeline.run import RunSummary, run
-from pipeline.storage import absolute_url
+from pipeline.urls import absolute_url
 from pipeline.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
 
 SOME_FAILED = 3

@@ -19,7 +19,7 @@ from model.network import AFBURR, untrained
 from model.segmenter import Precision
 from model.training import TrainingConfig
 from pipeline.errors import InvalidInput
-from pipeline.storage import absolute_url, name_of
+from pipeline.urls import absolute_url, name_of
 from pipeline.weights import load_network, names
 
 IMAGENET = "imagenet"

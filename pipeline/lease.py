@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from pipeline.backends import Entry
 from pipeline.errors import OutputInUse, PipelineError
-from pipeline.storage import Entry, Store
+from pipeline.storage import Store
 
 _FOLDER = "_work"
 _PREFIX = "driver."
@@ -32,7 +33,7 @@ class LeaseTimes:
     """A holder that is silent for so long counts as dead: the next one takes over."""
     doubt_s: float = 15.0
     """A holder that could not refresh for so long makes sure that it still holds the lease before it commits: early
-    enough for the commit itself, which a slow store may hold up (`storage.RETRY`), to end before `stale_s`."""
+    enough for the commit itself, which a slow store may hold up (`store_failures.RETRY`), to end before `stale_s`."""
 
 
 class _Driver(NamedTuple):

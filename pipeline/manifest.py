@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from model.result import VOID
 from pipeline.errors import InvalidInput, InvalidManifest
 from pipeline.formats import Row, check_format, read_rows, shown, write_rows
-from pipeline.storage import Store, absolute_url, name_of, parent_url, read_url, resolve
+from pipeline.storage import Store, read_url
+from pipeline.urls import absolute_url, name_of, parent_url, resolve
 
 _COLUMNS = (
     "video_id",

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, LocalFileSystem, S3FileSystem, resolve_s3_region
 
+from pipeline.backends import s3_endpoint
 from pipeline.commits import CommitLog, check_output
 from pipeline.schema import SCHEMAS
-from pipeline.storage import Store, s3_endpoint
+from pipeline.storage import Store
 
 _ATTEMPTS = 10
 """Of a read on S3: with Arrow's growing pauses as patient as other reads (`retry.Retry`)."""

@@ -27,7 +27,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import InvalidInput, UnreadableVideo
-from pipeline.storage import Store, absolute_url, is_folder, open_url
+from pipeline.storage import Store, is_folder, open_url
+from pipeline.urls import absolute_url
 
 PICTURE_CODECS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
 """File endings (any case) that make a frame of a folder."""

@@ -23,10 +23,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model.segmenter import SegmenterConfig
+from pipeline.backends import Entry
 from pipeline.config import WorkerConfig
 from pipeline.manifest import read_manifest
 from pipeline.run import RunSummary, run
-from pipeline.storage import Entry, Store
+from pipeline.storage import Store
 from tests.pipeline.finished_pool import FinishedPool
 from tests.s3.servers import BUCKET, moto
 

@@ -16,26 +16,12 @@ from typing import Any
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from pipeline import storage
+from pipeline import store_failures
 from pipeline.errors import InvalidInput, InvalidOutput, PipelineError, StoreUnavailable
-from pipeline.storage import (
-    Fingerprints,
-    Store,
-    absolute_url,
-    is_folder,
-    name_of,
-    open_url,
-    parent_url,
-    read_url,
-    resolve,
-)
+from pipeline.storage import Fingerprints, Store, is_folder, open_url, read_url
 from tests.pipeline import racers
 from tests.pipeline.stores import Pauses, exists
-
-NAME_PART = st.text("abcXYZ019 _-.é#?%", min_size=1, max_size=12).filter(lambda part: part.strip(". "))
 
 
 class FakeS3(MemoryFileSystem):  # type: ignore[misc]
@@ -84,7 +70,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses before further tries, in seconds; they take no time."""
     pauses = Pauses()
-    monkeypatch.setattr(storage, "RETRY", pauses.retry)
+    monkeypatch.setattr(store_failures, "RETRY", pauses.retry)
     return pauses.seconds
 
 
@@ -451,89 +437,6 @@ class TestRemoteStore:
         assert file.failure is caught.value
 
 
-class TestUrls:
-    @pytest.mark.parametrize("url", ["s3://KEY:5ec2e7/x@bucket/v.mp4", "https://user:5ec2e7@host/v.mp4"])
-    def test_credentials_inside_are_refused_and_not_repeated(self, url: str) -> None:
-        for use in (
-            absolute_url,
-            read_url,
-            open_url,
-            Store,
-            partial(resolve, base_url="s3://bucket"),
-            Fingerprints().of,
-        ):
-            with pytest.raises(InvalidInput, match=r"://\*\*\*@.*holds credentials.*environment") as caught:
-                use(url)
-            assert "5ec2e7" not in str(caught.value)
-
-    def test_local_paths_become_absolute_urls(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)
-        assert absolute_url("a/../b/") == absolute_url(f"file://{tmp_path}/b") == f"file://{tmp_path}/b"
-        assert absolute_url("S3://bucket/a b/") == "s3://bucket/a b"
-        assert absolute_url("memory:///a/") == absolute_url("memory://a") == "memory://a"
-
-    @pytest.mark.parametrize(
-        ("uri", "base", "expected"),
-        [
-            ("v/1.mp4", "s3://b/data", "s3://b/data/v/1.mp4"),
-            ("../v/1.mp4", "s3://b/data", "s3://b/v/1.mp4"),
-            ("../../../v", "s3://b/data", "s3://b/v"),
-            ("./v", "s3://b", "s3://b/v"),
-            ("../v", "file:///data/in", "file:///data/v"),
-            ("v", "/data", "file:///data/v"),
-            ("/abs/v", "s3://b/data", "file:///abs/v"),
-            ("s3://c/v", "/data", "s3://c/v"),
-            ("v", "memory://", "memory://v"),
-        ],
-    )
-    def test_resolve(self, uri: str, base: str, expected: str) -> None:
-        assert resolve(uri, base) == expected
-
-    @given(
-        root=st.sampled_from(["s3://bucket", "memory://", "file:///"]),
-        parts=st.lists(NAME_PART, min_size=1, max_size=4),
-    )
-    @settings(deadline=None, max_examples=60)
-    def test_parent_and_name_undo_a_join(self, root: str, parts: list[str]) -> None:
-        url = Store(root).url_of("/".join(parts))
-        assert name_of(url) == parts[-1]
-        assert Store(parent_url(url)).url_of(parts[-1]) == url
-        assert resolve("/".join(parts), root) == url
-
-    def test_roots_are_their_own_parents(self) -> None:
-        for root in ("s3://bucket", "memory://", "file:///"):
-            assert parent_url(root) == root
-
-
-def test_the_environment_decides_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = storage._backend("memory://x")
-    assert storage._backend("memory://y") is first
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert storage._backend("memory://x") is not first
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("AWS_DEFAULT_REGION", "eu-west-1", (None, "eu-west-1")),
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9/", ("http://127.0.0.1:9", "us-east-1")),
-    ],
-)
-def test_the_server_of_s3(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: tuple[str | None, str]
-) -> None:
-    for setting in [setting for setting in os.environ if setting.startswith("AWS_")]:
-        monkeypatch.delenv(setting)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv(name, value)
-    assert storage.s3_endpoint() == expected
-
-
-def test_s3_connections_do_not_cache_listings() -> None:
-    filesystem: Any = storage._backend("s3://bucket")
-    assert filesystem._filesystem.dircache.use_listings_cache is False
-
-
 _WRITTEN_BYTES = 1 << 20
 _WRITER = f"""
 import itertools, sys
@@ -577,13 +480,6 @@ def _raise(error: BaseException | type[BaseException]) -> Callable[..., Any]:
 def _fail(filesystem: type[FakeS3], at: str, error: Exception, times: int = 10**6) -> None:
     left = [at] * times
     filesystem.failure = staticmethod(lambda step: error if step == at and left and left.pop() else None)
-
-
-@pytest.mark.parametrize("url", ["htp://host/x", "gs://bucket/x"])
-def test_a_store_that_nothing_here_knows_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gcsfs", None)  # also where it happens to be installed
-    with pytest.raises(InvalidInput, match=url.split("://")[0]):
-        read_url(url)
 
 
 def test_size_of_files_and_folders(tmp_path: Path) -> None:

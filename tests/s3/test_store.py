@@ -10,7 +10,7 @@ from dataclasses import replace
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline import storage, tables
+from pipeline import store_failures, tables
 from pipeline.commits import claim_output
 from pipeline.errors import InvalidInput, InvalidOutput, StoreUnavailable
 from pipeline.storage import Store
@@ -38,7 +38,7 @@ def store() -> Store:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses before further tries, in seconds; they take no time."""
     pauses = Pauses()
-    monkeypatch.setattr(storage, "RETRY", pauses.retry)
+    monkeypatch.setattr(store_failures, "RETRY", pauses.retry)
     return pauses.seconds
 
 
