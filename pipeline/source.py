@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.annotations import load_prompts
+from pipeline.errors import PipelineError
 from pipeline.manifest import VideoTask
 from pipeline.overlap import Ahead
 from pipeline.video import Frame, open_video
@@ -64,7 +65,14 @@ class Prefetch:
             begun = self._source if self._task == task else None
             if begun is not None:
                 self._task = self._source = None
-        return self._open(task) if begun is None else begun.result()
+        if begun is None or begun.cancel():  # still behind another one
+            return self._open(task)
+        try:
+            return begun.result()
+        except PipelineError as error:
+            if not error.retryable:
+                raise
+        return self._open(task)  # what failed then may work now
 
     def close(self) -> None:
         """Close what nobody asked for; waits for what is being opened."""
@@ -74,7 +82,7 @@ class Prefetch:
 
     def _drop(self) -> None:
         if self._source is not None and not self._source.cancel():
-            self._source.add_done_callback(_close)
+            self._thread.submit(_close, self._source)  # closing may wait for the store
         self._task = self._source = None
 
 

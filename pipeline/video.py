@@ -9,9 +9,9 @@ stream then hangs for ever.
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -78,7 +78,7 @@ class _Source(Protocol):
     info: VideoInfo
     bad_packets: int
 
-    def frames(self, start: int, end: int | None) -> Iterator[Frame]: ...
+    def frames(self, start: int, end: int | None) -> Generator[Frame, None, None]: ...
     def close(self) -> None: ...
 
 
@@ -104,7 +104,8 @@ class VideoReader:
         return self._source.bad_packets
 
     def close(self) -> None:
-        """Release the decoder and the file."""
+        """Release the decoder, the file and what is being fetched."""
+        self._frames.close()  # not left to the collector of cycles, which may run in a thread that fetches need
         self._source.close()
 
     def __iter__(self) -> Self:
@@ -160,7 +161,7 @@ class _Stream:
             self.info = _stream_info(self._container, self._stream, first)
             self._resources = stack.pop_all()
 
-    def frames(self, start: int, end: int | None) -> Iterator[Frame]:
+    def frames(self, start: int, end: int | None) -> Generator[Frame, None, None]:
         for index, picture in enumerate(self._decoded_frames):
             if index < start:
                 self.bad_packets = 0
@@ -271,10 +272,11 @@ class _Pictures:
             num_frames=len(self._names),
         )
 
-    def frames(self, start: int, end: int | None) -> Iterator[Frame]:
+    def frames(self, start: int, end: int | None) -> Generator[Frame, None, None]:
         names = self._names[start:end]
-        for index, (name, data) in enumerate(zip(names, _fetched(self._fetch, names), strict=True), start):
-            yield Frame(index=index, name=name, timestamp_us=None, rgb=self._same_size(name, data), damaged=False)
+        with closing(_fetched(self._fetch, names)) as fetched:
+            for index, (name, data) in enumerate(zip(names, fetched, strict=True), start):
+                yield Frame(index=index, name=name, timestamp_us=None, rgb=self._same_size(name, data), damaged=False)
 
     def close(self) -> None:
         pass
@@ -302,7 +304,7 @@ class _Pictures:
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _fetched(fetch: Callable[[str], bytes], names: Sequence[str]) -> Iterator[bytes]:
+def _fetched(fetch: Callable[[str], bytes], names: Sequence[str]) -> Generator[bytes, None, None]:
     """What `fetch` gives for each name, in order; up to `_FETCHES_AHEAD` are fetched or wait at a time."""
     threads = ThreadPoolExecutor(_FETCHES_AHEAD, thread_name_prefix="fetch")
     waiting: deque[Future[bytes]] = deque()

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipeline import source as source_module
-from pipeline.errors import UnreadableVideo
+from pipeline.errors import StoreUnavailable, UnreadableVideo
 from pipeline.manifest import VideoTask
 from pipeline.source import Prefetch, Source
 from pipeline.video import open_video
@@ -93,6 +93,23 @@ def test_what_goes_wrong_is_said_to_who_asks(prefetch: Prefetch, tasks: dict[str
     with pytest.raises(UnreadableVideo, match="is not a video"):
         prefetch.take(tasks["garbage"])
     prefetch.begin(tasks["garbage"])  # nobody asks
+
+
+def test_what_the_store_failed_is_asked_again(
+    prefetch: Prefetch, tasks: dict[str, VideoTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+
+    def once(url: str, **options: int) -> object:
+        if not failed.is_set():
+            failed.set()
+            raise StoreUnavailable("no answer")
+        return open_video(url, **options)
+
+    monkeypatch.setattr(source_module, "open_video", once)
+    prefetch.begin(tasks["walk"])
+    assert failed.wait(30)
+    assert frames_of(prefetch.take(tasks["walk"])) == list(FRAMES["walk"])
 
 
 def test_a_source_that_is_given_stays_open_whatever_is_begun(prefetch: Prefetch, tasks: dict[str, VideoTask]) -> None:

@@ -328,6 +328,13 @@ class TestFolders:
             monkeypatch.setattr(Store, "get", together)
             assert [frame.name for frame in reader] == [f"{n:05d}.jpg" for n in range(9)]
 
+    def test_a_closed_reader_fetches_no_more(self, tmp_path: Path) -> None:
+        before = set(threading.enumerate())
+        reader = open_video(str(write_frames(tmp_path / "f", FRAMES)))
+        next(reader)
+        reader.close()
+        assert set(threading.enumerate()) <= before
+
     def test_a_frame_of_another_size_is_named(self, tmp_path: Path) -> None:
         write_frames(tmp_path, FRAMES[:3])
         write_picture(tmp_path / "00001.jpg", FRAMES[0][:-2])
