@@ -34,6 +34,7 @@ def held_back_composition(stills: list[str], *, frames: int, side: int, objects:
         max_objects=objects[1],
         pastes=2.0,
         lookalikes=0.5,
+        newcomers=0.0,
         generated=0.0,
         speed=0.4,
     )

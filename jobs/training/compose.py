@@ -1,15 +1,16 @@
-"""Clips for training: footage, and cut-outs pasted in as further objects, look-alikes, distractors and occluders.
+"""Clips for training: footage, and cut-outs pasted in as objects, look-alikes, distractors, occluders and newcomers.
 
 Legend: T frames, S side of the square crop.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from jobs.training.motion import Generator, LabelMap, Picture, Pose, camera, leave_and_return, path, place
+from jobs.training.motion import Generator, LabelMap, Picture, Pose, camera, come_in, leave_and_return, path, place
 from jobs.training.sources import Footage, Source, Still
 from model.result import VOID
 from model.synthetic import Clip, make_clip
@@ -38,6 +39,8 @@ class Composition:
     """Share of the cut-outs that are copies of an object of the scene: alike ones are the hardest to keep apart."""
     leaving: float = 0.1
     """Share of the cut-outs that leave the picture; those that are gone before the last frame come back."""
+    newcomers: float = 0.5
+    """Mean number of cut-outs a clip that come in after its first frame, and are background: some are near and dark."""
     generated: float = 0.05
     """Share of clips that are generated shapes."""
     speed: float = 1.0
@@ -76,6 +79,8 @@ def _composed(rng: Generator, composition: Composition) -> Clip | None:
     footage = source.draw(rng, composition.frames, composition.side, composition.speed)
     for _ in range(rng.poisson(composition.pastes)):
         footage = _paste(rng, footage, _some_cutout(rng, footage, composition), composition)
+    for _ in range(rng.poisson(composition.newcomers)):
+        footage = _enter(rng, footage, _cutout(rng, composition), composition)
     labels = _numbered(rng, footage.labels, composition)
     if labels is None:
         return None
@@ -93,6 +98,10 @@ def _some_cutout(rng: Generator, footage: Footage, composition: Composition) -> 
             mask = footage.labels[0] == chosen
             if mask.sum() >= _LEAST_PIXELS:
                 return _Cutout(picture=footage.frames[0], mask=mask.astype(np.uint8) * 255)
+    return _cutout(rng, composition)
+
+
+def _cutout(rng: Generator, composition: Composition) -> _Cutout:
     while True:
         still = composition.cutouts[int(rng.integers(len(composition.cutouts)))]
         if ids := still.object_ids():
@@ -101,25 +110,45 @@ def _some_cutout(rng: Generator, footage: Footage, composition: Composition) -> 
 
 
 def _paste(rng: Generator, footage: Footage, cutout: _Cutout, composition: Composition) -> Footage:
-    side = footage.frames[0].shape[0]
-    ys, xs = np.nonzero(cutout.mask)
-    extent = max(np.ptp(ys), np.ptp(xs), 1)
-    start = Pose(
-        anchor=(float(xs.mean()), float(ys.mean())),
-        centre=(float(rng.uniform(0.1, 0.9) * side), float(rng.uniform(0.1, 0.9) * side)),
-        scale=float(rng.uniform(0.15, 0.6) * side / extent),
-        angle=float(rng.normal(0, 0.2)),
-        mirrored=bool(rng.random() < 0.5),
-    )
+    """With a cut-out that is there from the first frame on."""
+    start = _start(rng, cutout, footage.side, sizes=(0.15, 0.6))
     new_id = 1 + max(int(m[m != VOID].max(initial=0)) for m in footage.labels)
     # Unlabelled, it is a distractor where it lies behind or beside, and an occluder where it crosses.
     label = new_id if rng.random() < 0.6 and new_id < VOID else 0
     poses = path(rng, start, len(footage.frames), speed=8.0 * composition.speed)
     if rng.random() < composition.leaving:
-        poses = leave_and_return(rng, poses, distance=2.0 * side)
+        poses = leave_and_return(rng, poses, distance=2.0 * footage.side)
+    return _with(footage, cutout, poses, label)
+
+
+def _enter(rng: Generator, footage: Footage, cutout: _Cutout, composition: Composition) -> Footage:
+    """With a cut-out that comes in later; what passes right before the camera is large, and often dark."""
+    start = _start(rng, cutout, footage.side, sizes=(0.15, 1.5))
+    poses = path(rng, start, len(footage.frames), speed=8.0 * composition.speed)
+    poses = come_in(rng, poses, distance=2.5 * footage.side)
+    if rng.random() < 0.5:
+        shade = math.exp(rng.uniform(math.log(0.1), 0))
+        cutout = replace(cutout, picture=(cutout.picture * np.float32(shade)).astype(np.uint8))
+    return _with(footage, cutout, poses, 0)
+
+
+def _start(rng: Generator, cutout: _Cutout, side: int, sizes: tuple[float, float]) -> Pose:
+    """Somewhere in the crop; `sizes`: the cut-out's longer extent, least and most, in sides."""
+    ys, xs = np.nonzero(cutout.mask)
+    extent = max(int(np.ptp(ys)), int(np.ptp(xs)), 1)
+    return Pose(
+        anchor=(float(xs.mean()), float(ys.mean())),
+        centre=(float(rng.uniform(0.1, 0.9) * side), float(rng.uniform(0.1, 0.9) * side)),
+        scale=float(rng.uniform(*sizes) * side / extent),
+        angle=float(rng.normal(0, 0.2)),
+        mirrored=bool(rng.random() < 0.5),
+    )
+
+
+def _with(footage: Footage, cutout: _Cutout, poses: Sequence[Pose], label: int) -> Footage:
     frames, labels = [], []
     for frame, under, pose in zip(footage.frames, footage.labels, poses, strict=True):
-        picture, mask = _placed(cutout, pose, side)
+        picture, mask = _placed(cutout, pose, footage.side)
         soft = cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
         frames.append((picture * soft + frame * (1 - soft)).astype(np.uint8))
         labels.append(np.where(mask > 127, label, under).astype(np.uint8))

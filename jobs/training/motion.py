@@ -70,6 +70,19 @@ def leave_and_return(rng: Generator, poses: Sequence[Pose], distance: float) -> 
     gone = int(rng.integers(slope, frames)) if slope < frames else frames
     back = int(rng.integers(gone, frames)) + slope if gone < frames else frames + slope
     ways = np.interp(np.arange(frames), [gone - slope, gone, back - slope, back], [0, 1, 1, 0]) * distance
+    return _shifted(rng, poses, ways)
+
+
+def come_in(rng: Generator, poses: Sequence[Pose], distance: float) -> list[Pose]:
+    """The same path, but from `distance` pixels off in one direction in the first frame, at once or in some frames."""
+    frames = len(poses)
+    there = int(rng.integers(1, max(2, frames)))
+    slope = int(rng.integers(1, there + 1))
+    return _shifted(rng, poses, np.interp(np.arange(frames), [there - slope, there], [distance, 0]))
+
+
+def _shifted(rng: Generator, poses: Sequence[Pose], ways: NDArray[np.float64]) -> list[Pose]:
+    """Each pose moved by its way [T], in pixels, all in one direction."""
     direction = rng.uniform(0, 2 * math.pi)
     dx, dy = math.cos(direction), math.sin(direction)
     return [

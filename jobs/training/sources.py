@@ -49,6 +49,11 @@ class Footage:
     labels: list[LabelMap]
     """T of [S, S]"""
 
+    @property
+    def side(self) -> int:
+        """S"""
+        return len(self.frames[0])
+
 
 class Source(Protocol):
     """Something that footage can be drawn from."""

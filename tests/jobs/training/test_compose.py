@@ -16,7 +16,7 @@ SIDE = 48
 
 
 def composition(**changes: object) -> Composition:
-    plain = Composition(sources=[MovedStills(STILLS)], shares=[1.0], cutouts=STILLS, frames=3, side=SIDE)
+    plain = Composition(sources=[MovedStills(STILLS)], shares=[1.0], cutouts=STILLS, frames=3, side=SIDE, newcomers=0.0)
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
@@ -43,7 +43,9 @@ def squares(*ids: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     return found
 
 
-@pytest.mark.parametrize("changes", [{}, {"generated": 1.0}, {"pastes": 4.0}, {"speed": 3.0}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"generated": 1.0}, {"pastes": 4.0}, {"newcomers": 4.0}, {"speed": 3.0}], ids=str
+)
 @pytest.mark.parametrize("most", [1, 3])
 def test_objects_are_numbered_without_gaps_in_the_first_frame(changes: dict[str, float], most: int) -> None:
     for seed in range(15):
@@ -152,6 +154,37 @@ def test_objects_can_leave_and_come_back() -> None:
         seen = [[bool((labels == number).any()) for labels in clip.labels] for number in range(1, 4)]
         returned += any(found[0] and not all(found) and found[-1] for found in seen)
     assert returned > 3
+
+
+def test_newcomers_come_in_later_and_are_background() -> None:
+    """White boxes before black footage: none in the first frame, more and more after it, in front of the object."""
+    white = Still(name="w", picture=np.full((60, 80, 3), 255, np.uint8), labels=two_boxes())
+    base, bright, covered = squares(1), [], 0
+    for seed in range(20):
+        plain = {"sources": [Fixed(*[base] * 4, grey=0)], "cutouts": [white], "pastes": 0.0, "generated": 0.0}
+        clip = drawn(seed, newcomers=2.0, **plain)
+        bright.append([float((frame.min(axis=2) > 128).mean()) for frame in clip.frames])
+        assert set(np.unique(clip.labels)) == {0, 1}
+        assert (clip.labels[:, base == 0] == 0).all()
+        covered += bool((clip.labels[-1] != clip.labels[0]).any())
+        assert not (clip.frames[-1].min(axis=2) > 128)[clip.labels[-1] == 1].any()
+    first, *_, last = np.mean(bright, axis=0)
+    assert first == 0 and last > 0.1
+    assert covered > 3
+
+
+def test_some_newcomers_are_dark() -> None:
+    """White boxes before mid-grey: some stay brighter than it, some become darker."""
+    white = Still(name="w", picture=np.full((60, 80, 3), 255, np.uint8), labels=two_boxes())
+    brighter = darker = 0
+    for seed in range(30):
+        clip = drawn(
+            seed, sources=[Fixed(squares(1), squares(1))], cutouts=[white], pastes=0.0, generated=0.0, newcomers=1.0
+        )
+        change = clip.frames[1].astype(int).mean(axis=2) - np.median(clip.frames[1])
+        brighter += bool((change > 25).mean() > 0.05)
+        darker += bool((change < -25).mean() > 0.05)
+    assert brighter > 3 and darker > 1
 
 
 @pytest.mark.parametrize("generated", [0.0, 1.0])

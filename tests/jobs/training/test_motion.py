@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.training.motion import Pose, camera, decoded, elastic, leave_and_return, path, place, wander
+from jobs.training.motion import Pose, camera, come_in, decoded, elastic, leave_and_return, path, place, wander
 from tests.jobs.training.material import labels, picture, two_boxes
 
 SIDE = 48
@@ -138,6 +138,14 @@ def test_some_come_back_and_some_do_not() -> None:
         for seed in range(40)
     ]
     assert 5 < sum(away < 1e-6 for away in last) < 35
+
+
+@given(seed=st.integers(0, 1000), frames=st.integers(2, 60))
+def test_what_comes_in_is_off_at_first_and_in_place_from_some_frame_on(seed: int, frames: int) -> None:
+    found = come_in(np.random.default_rng(seed), [IDENTITY] * frames, 100.0)
+    away = np.array([math.hypot(*pose.centre) for pose in found])
+    assert len(found) == frames and away[0] == pytest.approx(100)
+    assert (np.diff(away) < 1e-6).all() and away[-1] < 1e-6
 
 
 def test_speed_is_the_drift_in_pixels_a_frame() -> None:
