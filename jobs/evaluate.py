@@ -28,10 +28,10 @@ from model.result import Labels
 from pipeline import rle, tables
 from pipeline.annotations import read_mask
 from pipeline.errors import InvalidInput
+from pipeline.frame_folder import natural_key
 from pipeline.overlap import Ahead
 from pipeline.storage import Store
 from pipeline.urls import absolute_url, name_of, parent_url
-from pipeline.video import natural_key
 
 _MASKS, _MASK_SUFFIX = "Annotations", ".png"
 _FRAME_COLUMNS = ["frame_index", "frame_name", "prompted"]

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from pipeline.frame_folder import natural_key
 from pipeline.storage import Store
-from pipeline.video import natural_key
 
 _SHOWN_NAMES = 10
 

@@ -15,10 +15,10 @@ from jobs.manifest_check import check_command
 from pipeline.annotations import ids_in, read_mask
 from pipeline.errors import InvalidInput
 from pipeline.formats import check_format
+from pipeline.frame_folder import PICTURE_CODECS
 from pipeline.manifest import PromptSource, VideoTask, write_manifest
 from pipeline.storage import Store, read_url
 from pipeline.urls import absolute_url
-from pipeline.video import PICTURE_CODECS
 
 _FRAMES, _MASKS = "JPEGImages", "Annotations"
 _CATEGORIES = "meta.json"

@@ -25,7 +25,8 @@ from PIL import Image
 from model.result import VOID
 from pipeline import rle
 from pipeline.errors import InvalidInput
-from pipeline.video import Frame, open_video
+from pipeline.frames import Frame
+from pipeline.video import open_video
 
 Rgb = NDArray[np.uint8]
 """[H, W, 3]."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from pipeline.annotations import load_prompts
 from pipeline.errors import PipelineError
+from pipeline.frames import VideoInfo
 from pipeline.manifest import Fault, PromptSource, VideoTask
-from pipeline.video import VideoInfo, open_video
+from pipeline.video import open_video
 
 
 @dataclass(frozen=True, kw_only=True)

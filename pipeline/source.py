@@ -9,9 +9,10 @@ from typing import Self
 
 from pipeline.annotations import load_prompts
 from pipeline.errors import PipelineError
+from pipeline.frames import Frame
 from pipeline.manifest import VideoTask
 from pipeline.overlap import Ahead
-from pipeline.video import Frame, open_video
+from pipeline.video import open_video
 
 
 class Source:

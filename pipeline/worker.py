@@ -26,11 +26,12 @@ from pipeline.errors import (
     PipelineError,
     SegmentationFailed,
 )
+from pipeline.frames import Frame
 from pipeline.manifest import VideoTask
 from pipeline.overlap import Behind
 from pipeline.source import Prefetch, Source
 from pipeline.storage import Store
-from pipeline.video import Frame, VideoReader
+from pipeline.video import VideoReader
 from pipeline.weights import load_network
 from pipeline.writer import FileRecord, VideoWriter
 

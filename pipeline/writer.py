@@ -44,7 +44,7 @@ class FileRecord:
 
 
 class FrameInfo(Protocol):
-    """What the writer needs of a decoded frame (`pipeline.video.Frame` has it)."""
+    """What the writer needs of a decoded frame (`pipeline.frames.Frame` has it)."""
 
     @property
     def index(self) -> int: ...

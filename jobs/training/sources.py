@@ -15,8 +15,8 @@ from jobs.training.motion import Generator, LabelMap, Picture, Pose, decoded, el
 from model.result import VOID
 from pipeline.annotations import read_mask
 from pipeline.errors import InvalidInput
+from pipeline.frame_folder import natural_key
 from pipeline.storage import Store
-from pipeline.video import natural_key
 
 _READERS = 8
 _SMALLEST_SHARE = 0.015

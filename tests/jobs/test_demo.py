@@ -18,10 +18,11 @@ from jobs.overlay import Overlay
 from model.metrics import ObjectScore
 from model.result import BankStatistics, FrameResult, ObjectStatistics
 from pipeline.commits import Commit, CommitLog, claim_output
+from pipeline.frames import Frame
 from pipeline.manifest import read_manifest
 from pipeline.run import RunSummary
 from pipeline.storage import Store
-from pipeline.video import Frame, open_video
+from pipeline.video import open_video
 from pipeline.writer import VideoWriter
 
 

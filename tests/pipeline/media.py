@@ -1,18 +1,18 @@
-"""Small videos and frame folders that tests write for themselves."""
+"""Small videos and frame folders that tests write for themselves, and read again."""
 
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import cv2
 import numpy as np
 from av.stream import Disposition
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-Rgb = NDArray[np.uint8]
+from pipeline.frames import Frame, Rgb
+from pipeline.video import open_video
 
 
 def moving_square(num_frames: int, height: int, width: int) -> list[Rgb]:
@@ -99,6 +99,17 @@ def write_picture(path: Path, rgb: Rgb) -> Path:
     """Write one RGB picture; the ending chooses the format."""
     path.write_bytes(cv2.imencode(path.suffix.lower(), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes())
     return path
+
+
+def read(path: Path | str, **options: Any) -> list[Frame]:
+    """All frames of a video, through `open_video`."""
+    with open_video(str(path), **options) as reader:
+        return list(reader)
+
+
+def distance(frame: Frame, rgb: Rgb) -> float:
+    """Mean absolute difference of a frame from a picture, in grey levels."""
+    return float(np.abs(frame.rgb.astype(int) - rgb).mean())
 
 
 def _square_at(share: float, height: int, width: int) -> Rgb:
