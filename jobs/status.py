@@ -16,7 +16,7 @@ from rich.text import Text
 
 from jobs.console import exit_on_error, stdout
 from pipeline import tables
-from pipeline.commits import check_output
+from pipeline.output import check_output
 from pipeline.storage import Store
 
 app = typer.Typer(add_completion=False)

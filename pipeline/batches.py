@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 
-from pipeline.commits import write_rows
+from pipeline.driver_tables import write_rows
 from pipeline.storage import Store
 
 

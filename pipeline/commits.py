@@ -4,73 +4,21 @@ A commit is a small JSON file, created conditionally, that lists the video's fil
 `videos`; that table can be rebuilt from the commits at any time.
 """
 
-import hashlib
-import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipeline.errors import InvalidOutput, StoreUnavailable
-from pipeline.manifest import VideoTask
+from pipeline.errors import InvalidOutput
+from pipeline.output import json_bytes, refuse_newer
 from pipeline.schema import SCHEMA_VERSION, to_table
 from pipeline.storage import Store
 from pipeline.writer import FileRecord, safe_name
 
-RESULT_VERSION = 1
-"""Raised by hand when the same input and settings give other masks than before."""
-
-MARKER = "_vos-batch.json"
 _COMMITS = "_commits"
 _PARALLEL_READS = 16
-_LISTINGS = 10
-"""How often a reader lists again when a driver has removed what was listed."""
-
-
-def identity(task_inputs: Mapping[str, object]) -> str:
-    """32 hex digits of the sha256 of the inputs as canonical JSON (sorted keys, UTF-8, no NaN).
-
-    Raises ValueError for NaN or infinity and TypeError for what JSON cannot hold.
-    """
-    text = json.dumps(task_inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def video_identity(
-    task: VideoTask,
-    *,
-    video_fingerprint: str,
-    mask_fingerprints: Sequence[str],
-    checkpoint_fingerprint: str,
-    settings: Mapping[str, object],
-) -> str:
-    """The identity of a video's result: everything that can change a mask and nothing else (design 8).
-
-    `mask_fingerprints` belong to `task.prompts` one by one; `settings` holds those settings that can change a
-    mask. Raises ValueError when there are not as many fingerprints as prompts.
-    """
-    prompts = [
-        [prompt.frame_index, prompt.object_ids, fingerprint]
-        for prompt, fingerprint in zip(task.prompts, mask_fingerprints, strict=True)
-    ]
-    return identity(
-        {
-            "result_version": RESULT_VERSION,
-            "video": video_fingerprint,
-            "video_uri": task.video_uri,
-            "start_frame": task.start_frame,
-            "end_frame": task.end_frame,
-            "prompts": prompts,
-            "checkpoint": checkpoint_fingerprint,
-            "settings": settings,
-        }
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,30 +133,6 @@ class CommitLog:
         except FileNotFoundError:
             return None
 
-    def video_rows(self) -> pa.Table:
-        """The row of `videos` of every committed video, right while a driver commits.
-
-        Read from the files of that table, and from the commits that stand in none of them yet: few requests, however
-        many videos there are. Raises InvalidOutput naming an unreadable file, StoreUnavailable.
-        """
-        for _ in range(_LISTINGS):
-            self.committed()
-            with suppress(FileNotFoundError):  # superseded or tidied up since it was listed: list again
-                return self._video_rows(set(self.current().items()))
-        raise StoreUnavailable(f"{self._store.url_of(_COMMITS)} lists files that cannot be found: try again")
-
-    def _video_rows(self, missing: set[tuple[str, str]]) -> pa.Table:
-        parts = []
-        with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-            paths = [f"videos/{entry.name}" for entry in self._store.list("videos")]
-            for table in pool.map(lambda path: _read_videos(self._store, path), paths):
-                rank = _rank(table, missing)
-                missing = missing - rank.keys()
-                parts.append(table.take(list(rank.values())))
-            commits = pool.map(self.read, [commit_name(*video) for video in sorted(missing)])
-            rows = to_table("videos", [commit.video for commit in commits])
-        return pa.concat_tables([rows, *parts])
-
     def current(self) -> dict[str, str]:
         """Identity by safe name of every committed video, as `is_committed` knows them.
 
@@ -248,17 +172,13 @@ def _check(commit: Commit) -> None:
 
 
 def _to_json(commit: Commit) -> bytes:
-    return _json_bytes({"schema_version": SCHEMA_VERSION, **asdict(commit)})
-
-
-def _json_bytes(content: Mapping[str, object]) -> bytes:
-    return (json.dumps(content, sort_keys=True, indent=2, allow_nan=False) + "\n").encode()
+    return json_bytes({"schema_version": SCHEMA_VERSION, **asdict(commit)})
 
 
 def _from_json(data: bytes, url: str) -> Commit:
     try:
         content = json.loads(data)
-        _refuse_newer(content["schema_version"], url)
+        refuse_newer(content["schema_version"], url)
         files = {table: FileRecord(**record) for table, record in content["files"].items()}
         commit = Commit(video_id=content["video_id"], identity=content["identity"], files=files, video=content["video"])
         _check(commit)
@@ -266,105 +186,3 @@ def _from_json(data: bytes, url: str) -> Commit:
         advice = "delete this file and run again: its video is then segmented again"
         raise InvalidOutput(f"commit {url} cannot be read ({error}); {advice}") from error
     return commit
-
-
-def _refuse_newer(version: int, url: str) -> None:
-    if version > SCHEMA_VERSION:
-        raise InvalidOutput(
-            f"{url} has schema version {version}, this vos-batch reads up to {SCHEMA_VERSION}: "
-            "install a newer vos-batch or choose another OUTPUT"
-        )
-
-
-def claim_output(store: Store) -> None:
-    """Make an empty or missing folder ours by its marker; one of ours passes.
-
-    Raises InvalidOutput for a folder of something else and for an output of a newer schema version.
-    """
-    names = [entry.name for entry in store.list()]
-    if MARKER not in names:
-        _refuse_foreign(store, names)
-        store.create(MARKER, _json_bytes({"format": "vos-batch", "schema_version": SCHEMA_VERSION}))
-    check_output(store)
-
-
-def _refuse_foreign(store: Store, names: Sequence[str]) -> None:
-    if names:
-        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise InvalidOutput(
-            f"{store.url} is not empty and was not written by vos-batch (it holds {shown}): "
-            "choose an empty or new folder as OUTPUT"
-        )
-
-
-def check_output(store: Store) -> None:
-    """Raise InvalidOutput unless the folder is ours and of a schema version that we read."""
-    url = store.url_of(MARKER)
-    try:
-        marker = json.loads(store.get(MARKER))
-        if marker["format"] != "vos-batch":
-            raise ValueError(f"format is {marker['format']!r}")
-        _refuse_newer(marker["schema_version"], url)
-    except FileNotFoundError as error:
-        raise InvalidOutput(
-            f"no vos-batch output at {store.url} (it has no {MARKER}): check the path, "
-            "or write one with `vos-batch segment`"
-        ) from error
-    except (ValueError, TypeError, LookupError) as error:
-        raise InvalidOutput(f"{url} is no marker of vos-batch ({error}): choose another folder as OUTPUT") from error
-
-
-def write_rows(store: Store, table: str, name: str, rows: Iterable[Mapping[str, object]]) -> None:
-    """Put rows as `<table>/<name>.parquet`; ValueError when they do not fit the table."""
-    _put_table(store, f"{table}/{name}.parquet", to_table(table, rows))
-
-
-def _put_table(store: Store, path: str, table: pa.Table) -> None:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    store.put(path, buffer.getvalue())
-
-
-def sync_videos(store: Store, log: CommitLog | None = None) -> None:
-    """Make the files of `videos` hold exactly one row per committed video; for the driver alone.
-
-    Files with stale or repeated rows are rewritten without them or deleted; what is missing becomes one new
-    file. Reads the table and only those commits that are missing in it, which `log` (None: a listing made now) knows.
-    """
-    log = log or CommitLog(store)
-    missing = set(log.current().items())
-    for entry in store.list("videos"):
-        missing -= _keep(store, f"videos/{entry.name}", missing)
-    if missing:
-        commits = [log.read(commit_name(*video)) for video in sorted(missing)]
-        # No two files have this name: what is missing now stands in no file.
-        name = identity({"commits": [commit.name for commit in commits]})
-        write_rows(store, "videos", name, [commit.video for commit in commits])
-
-
-def _keep(store: Store, path: str, wanted: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Reduce a file of `videos` to its wanted rows; what these are."""
-    table = _read_videos(store, path)
-    rank = _rank(table, wanted)
-    if not rank:
-        store.delete(path)
-    elif len(rank) < table.num_rows:
-        _put_table(store, path, table.take(sorted(rank.values())))
-    return set(rank)
-
-
-def _rank(table: pa.Table, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Where the wanted rows stand in a table of videos."""
-    rows = zip(map(safe_name, table["video_id"].to_pylist()), table["identity"].to_pylist(), strict=True)
-    return {row: index for index, row in enumerate(rows) if row in wanted}
-
-
-def _read_videos(store: Store, path: str) -> pa.Table:
-    try:
-        # Not a Python file: a thread of Arrow may let go of it while the interpreter exits, and abort.
-        return pq.read_table(pa.BufferReader(store.get(path)))
-    except pa.ArrowInvalid as error:
-        raise InvalidOutput(
-            f"{store.url_of(path)} cannot be read ({error}); delete this file and run again: "
-            "it is rebuilt from the commits"
-        ) from error

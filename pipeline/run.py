@@ -16,12 +16,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from pipeline.batches import RowBatches
-from pipeline.commits import Commit, CommitLog, claim_output, sync_videos, video_identity
+from pipeline.commits import Commit, CommitLog
 from pipeline.config import WorkerConfig
 from pipeline.credentials import without_credentials
+from pipeline.driver_tables import sync_videos
 from pipeline.errors import InvalidInput, PipelineError
+from pipeline.identity import video_identity
 from pipeline.lease import Lease, LeaseTimes
 from pipeline.manifest import VideoTask
+from pipeline.output import claim_output
 from pipeline.pool import Event, Failure, Pool
 from pipeline.scheduler import Job, Scheduler, Work, cost, num_frames
 from pipeline.schema import SCHEMAS

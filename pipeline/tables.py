@@ -13,7 +13,9 @@ from fsspec.core import url_to_fs
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, LocalFileSystem, S3FileSystem, resolve_s3_region
 
 from pipeline.backends import s3_endpoint
-from pipeline.commits import CommitLog, check_output
+from pipeline.commits import CommitLog
+from pipeline.driver_tables import video_rows
+from pipeline.output import check_output
 from pipeline.schema import SCHEMAS
 from pipeline.storage import Store
 
@@ -31,7 +33,7 @@ def open(output_url: str, name: str) -> ds.Dataset:
     store = Store(output_url)
     check_output(store)
     if name == "videos":
-        return ds.dataset(CommitLog(store).video_rows())
+        return ds.dataset(video_rows(store))
     paths = _failure_files(store) if name == "failures" else _committed_files(store, name)
     return _dataset(store, paths, schema)
 

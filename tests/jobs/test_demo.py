@@ -17,9 +17,10 @@ from jobs.console import stdout
 from jobs.overlay import Overlay
 from model.metrics import ObjectScore
 from model.result import BankStatistics, FrameResult, ObjectStatistics
-from pipeline.commits import Commit, CommitLog, claim_output
+from pipeline.commits import Commit, CommitLog
 from pipeline.frames import Frame
 from pipeline.manifest import read_manifest
+from pipeline.output import claim_output
 from pipeline.run import RunSummary
 from pipeline.storage import Store
 from pipeline.video import open_video

@@ -25,11 +25,12 @@ from jobs import cli
 from jobs.evaluate import Evaluation, app, evaluate, write_scores
 from model.metrics import mean_scores, score_sequence
 from model.result import BankStatistics, FrameResult, ObjectStatistics
-from pipeline.commits import Commit, CommitLog, claim_output
+from pipeline.commits import Commit, CommitLog
 from pipeline.errors import InvalidInput, InvalidOutput, InvalidPrompt
+from pipeline.output import claim_output
 from pipeline.storage import Store
 from pipeline.writer import VideoWriter
-from tests.pipeline.test_commits import make_commit
+from tests.pipeline.made_commits import make_commit
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "clips" / "jf-reference"
 needs_reference = pytest.mark.skipif(

@@ -8,10 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.status import LastRun, app, read_status
-from pipeline.commits import Commit, CommitLog, claim_output, write_rows
+from pipeline.commits import Commit, CommitLog
+from pipeline.driver_tables import write_rows
 from pipeline.errors import InvalidOutput
+from pipeline.output import claim_output
 from pipeline.storage import Store
-from tests.pipeline.test_commits import make_commit
+from tests.pipeline.made_commits import make_commit
 from tests.pipeline.test_schema import FAILURE
 
 

@@ -8,7 +8,7 @@ from pipeline.pool import Event
 from pipeline.scheduler import Job
 from pipeline.worker import VideoOutcome, WorkerCounts
 from pipeline.writer import FileRecord, safe_name
-from tests.pipeline.test_commits import make_commit
+from tests.pipeline.made_commits import make_commit
 
 _SLOTS = 64
 _BY_DRIVER = ("attempts", "identity", "code_version", "committed_at", "run_id")

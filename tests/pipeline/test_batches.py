@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from pipeline.batches import RowBatches
-from pipeline.commits import claim_output
+from pipeline.output import claim_output
 from pipeline.storage import Store
 from pipeline.tables import open as open_table
 

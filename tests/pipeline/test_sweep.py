@@ -11,7 +11,7 @@ from pipeline.commits import CommitLog
 from pipeline.storage import Store
 from pipeline.sweep import sweep
 from pipeline.writer import attempt_name, safe_name, video_of
-from tests.pipeline.test_commits import make_commit, put_files
+from tests.pipeline.made_commits import make_commit, put_files
 
 RUN_IDS = ("20260102T030405-0123abcd", "20260102T030406-abcd0123")
 

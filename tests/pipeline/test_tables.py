@@ -8,11 +8,13 @@ import pytest
 from fsspec.core import url_to_fs
 
 from pipeline import tables
-from pipeline.commits import Commit, CommitLog, claim_output, sync_videos, write_rows
+from pipeline.commits import Commit, CommitLog
+from pipeline.driver_tables import sync_videos, write_rows
 from pipeline.errors import InvalidOutput
+from pipeline.output import claim_output
 from pipeline.schema import SCHEMAS
 from pipeline.storage import Store
-from tests.pipeline.test_commits import make_commit
+from tests.pipeline.made_commits import make_commit
 from tests.pipeline.test_schema import FAILURE
 from tests.pipeline.test_writer import write
 

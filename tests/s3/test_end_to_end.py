@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from jobs import cli
 from jobs.status import read_status
 from pipeline import tables
-from pipeline.commits import MARKER
+from pipeline.output import MARKER
 from pipeline.storage import Store
 from tests.pipeline.corpus import CHECKPOINT, FRAMES, Corpus, copy_corpus, digests, png, square_mask, write_corpus
 from tests.pipeline.media import moving_square

@@ -8,14 +8,16 @@ import pytest
 
 from jobs.status import read_status
 from pipeline import tables
-from pipeline.commits import CommitLog, claim_output, sync_videos
+from pipeline.commits import CommitLog
 from pipeline.config import WorkerConfig
+from pipeline.driver_tables import sync_videos
 from pipeline.manifest import read_manifest
+from pipeline.output import claim_output
 from pipeline.run import run
 from pipeline.storage import Store
 from tests.benchmarks.driver import make_corpus
 from tests.pipeline.finished_pool import FinishedPool
-from tests.pipeline.test_commits import make_commit
+from tests.pipeline.made_commits import make_commit
 from tests.s3.servers import BUCKET, S3, moto, use
 from tests.s3.throttle import Throttle, throttled
 

@@ -11,8 +11,8 @@ import pyarrow.dataset as ds
 import pytest
 
 from pipeline import store_failures, tables
-from pipeline.commits import claim_output
 from pipeline.errors import InvalidInput, InvalidOutput, StoreUnavailable
+from pipeline.output import claim_output
 from pipeline.storage import Store
 from tests.pipeline import racers
 from tests.pipeline.stores import Pauses
