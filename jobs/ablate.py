@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 
 from jobs.console import exit_on_error, stdout
-from jobs.evaluate import Protocol, evaluate
+from jobs.evaluation.scores import Protocol
+from jobs.evaluation.scoring import evaluate
 from jobs.segment import segment, worker_config
 from model.bank import BankConfig
 from model.metrics import mean_scores

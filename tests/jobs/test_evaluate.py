@@ -22,7 +22,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from jobs import cli
-from jobs.evaluate import Evaluation, app, evaluate, write_scores
+from jobs.evaluate import app
+from jobs.evaluation.scores import Evaluation, write_scores
+from jobs.evaluation.scoring import evaluate
 from model.metrics import mean_scores, score_sequence
 from model.result import BankStatistics, FrameResult, ObjectStatistics
 from pipeline.commits import Commit, CommitLog

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.evaluate import Evaluation, evaluate
+from jobs.evaluation.scores import Evaluation
+from jobs.evaluation.scoring import evaluate
 from model.synthetic import make_clip
 from tests.jobs.test_evaluate import labels, put_truth, put_video
 

@@ -1,0 +1,1 @@
+"""What `vos-batch evaluate` is made of."""
