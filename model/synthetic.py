@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.float32]
-"""[H, W, 3] RGB, 0 to 255."""
+from model.textures import TEXTURE_REACH, TEXTURE_SIDE, Picture, cloud, colour, mix, texture
+
 Affine = NDArray[np.float64]
 """[2, 3], maps (x, y, 1) of the source to (x, y) of the target."""
 
@@ -26,9 +26,6 @@ PATH_CANDIDATES = 16
 MIN_AREA = 4
 VISIBLE_SHARE = 0.35
 """In frame 0 so many pixels, and so much of the disk of its radius, are seen of an object."""
-TEXTURE_SIDE = 256
-TEXTURE_REACH = 2.0
-"""The texture spans this many radii to each side of an object's centre; no outline reaches further."""
 OUTLINE_POINTS = 96
 SUBPIXELS = 4
 """Sub-pixel rows and columns an outline is drawn on: a pixel is the object's from half of them on."""
@@ -156,14 +153,14 @@ def _check(num_frames: int, height: int, width: int, num_objects: int) -> None:
 def _canvas(rng: np.random.Generator, hue: float, height: int, width: int) -> Picture:
     """A background larger than the frame: soft ground of two colours with blurred things standing on it."""
     rows, columns = round(height * CANVAS_SCALE), round(width * CANVAS_SCALE)
-    ground = _mix(
-        _cloud(rng, rows, columns, max(2, min(rows, columns) // 3)),
-        _colour(hue, rng.uniform(0.1, 0.35), rng.uniform(0.3, 0.5)),
-        _colour(hue + rng.uniform(-40, 40), rng.uniform(0.1, 0.4), rng.uniform(0.55, 0.85)),
+    ground = mix(
+        cloud(rng, rows, columns, max(2, min(rows, columns) // 3)),
+        colour(hue, rng.uniform(0.1, 0.35), rng.uniform(0.3, 0.5)),
+        colour(hue + rng.uniform(-40, 40), rng.uniform(0.1, 0.4), rng.uniform(0.55, 0.85)),
     )
     for _ in range(CLUTTER):
         _add_clutter(rng, ground, hue)
-    grain = _cloud(rng, rows, columns, max(2, min(rows, columns) // 40))
+    grain = cloud(rng, rows, columns, max(2, min(rows, columns) // 40))
     return cv2.GaussianBlur(ground, (0, 0), min(height, width) / 200) * (0.85 + 0.3 * grain[..., None])
 
 
@@ -172,8 +169,8 @@ def _add_clutter(rng: np.random.Generator, ground: Picture, hue: float) -> None:
     size = min(rows, columns) * rng.uniform(0.04, 0.16)
     pose = _similarity(size, rng.uniform(0, math.pi), rng.uniform(0, columns), rng.uniform(0, rows))
     window, coverage = _coverage(_apply(pose, _shape(rng).outline(0)), rows, columns)
-    colour = _colour(hue + rng.uniform(-60, 60), rng.uniform(0.05, 0.35), rng.uniform(0.25, 0.8))
-    _blend(ground[window], np.asarray(colour), 0.7 * coverage)
+    paint = colour(hue + rng.uniform(-60, 60), rng.uniform(0.05, 0.35), rng.uniform(0.25, 0.8))
+    _blend(ground[window], np.asarray(paint), 0.7 * coverage)
 
 
 def _camera(rng: np.random.Generator, height: int, width: int) -> _Camera:
@@ -192,7 +189,7 @@ def _objects(rng: np.random.Generator, hue: float, height: int, width: int, coun
     # Hues away from the background's and from each other, so that a person can follow the objects.
     hues = hue + 60 + 240 * (np.arange(count) + rng.uniform(0.2, 0.8, count)) / count
     return [
-        _Object(object_id=int(object_id), track=track, texture=_texture(rng, object_hue))
+        _Object(object_id=int(object_id), track=track, texture=texture(rng, object_hue))
         for object_id, track, object_hue in zip(rng.permutation(count) + 1, tracks, hues, strict=True)
     ]
 
@@ -311,69 +308,6 @@ def _superellipse(angle: NDArray[np.float64], sharpness: float) -> tuple[NDArray
     cosine, sine = np.cos(angle), np.sin(angle)
     power = 2 / sharpness
     return np.sign(cosine) * np.abs(cosine) ** power, np.sign(sine) * np.abs(sine) ** power
-
-
-def _texture(rng: np.random.Generator, hue: float) -> Picture:
-    pattern = (_stripes, _dots, _blotches)[rng.integers(3)](rng)
-    saturation, value = rng.uniform(0.5, 0.9), rng.uniform(0.5, 0.95)
-    first = _colour(hue, saturation, value)
-    second = _colour(hue + rng.uniform(-30, 30), saturation * rng.uniform(0.3, 1), value * rng.uniform(0.35, 0.7))
-    grain = _cloud(rng, TEXTURE_SIDE, TEXTURE_SIDE, TEXTURE_SIDE // 32)
-    return _mix(pattern, first, second) * (0.85 + 0.3 * grain * _light(rng))[..., None]
-
-
-def _light(rng: np.random.Generator) -> NDArray[np.float32]:
-    """Brighter towards one side, as if lit from there."""
-    y, x = _texture_grid()
-    direction = rng.uniform(0, 2 * math.pi)
-    return (1 + 0.6 * (math.cos(direction) * x + math.sin(direction) * y)).astype(np.float32)
-
-
-def _stripes(rng: np.random.Generator) -> NDArray[np.float32]:
-    y, x = _texture_grid()
-    direction, frequency = rng.uniform(0, math.pi), rng.uniform(4, 9)
-    bend = 0.5 * _cloud(rng, TEXTURE_SIDE, TEXTURE_SIDE, TEXTURE_SIDE // 4)
-    return _steps(np.sin(frequency * (math.cos(direction) * x + math.sin(direction) * y + bend)))
-
-
-def _dots(rng: np.random.Generator) -> NDArray[np.float32]:
-    y, x = _texture_grid()
-    frequency = rng.uniform(5, 9)
-    return _steps(np.sin(frequency * x) * np.sin(frequency * y) - 0.3)
-
-
-def _blotches(rng: np.random.Generator) -> NDArray[np.float32]:
-    return _steps(4 * _cloud(rng, TEXTURE_SIDE, TEXTURE_SIDE, TEXTURE_SIDE // 8) - 2)
-
-
-def _steps(wave: NDArray[np.float64] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Two tones with a soft border where the wave changes its sign, 0 to 1."""
-    return np.clip(0.5 + 3 * wave, 0, 1).astype(np.float32)
-
-
-def _texture_grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    side = np.linspace(-TEXTURE_REACH, TEXTURE_REACH, TEXTURE_SIDE)
-    return side[:, None], side[None, :]
-
-
-def _cloud(rng: np.random.Generator, height: int, width: int, cell: int) -> NDArray[np.float32]:
-    """Smooth noise [height, width] from 0 to 1: three octaves, the coarsest has features of `cell` pixels."""
-    total = np.zeros((height, width), np.float32)
-    for octave in range(3):
-        step = max(1, cell >> octave)
-        grid = rng.random((height // step + 2, width // step + 2), np.float32)
-        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) * 0.5**octave
-    low, high = float(total.min()), float(total.max())
-    return (total - low) / (high - low + 1e-6)
-
-
-def _mix(share: NDArray[np.float32], first: Picture, second: Picture) -> Picture:
-    return first + share[..., None] * (second - first)
-
-
-def _colour(hue: float, saturation: float, value: float) -> Picture:
-    hsv = np.array([[[hue % 360, saturation, value]]], np.float32)
-    return np.asarray(255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0], np.float32)
 
 
 def _swing(rng: np.random.Generator, mean: float, amplitude: float) -> _Wave:

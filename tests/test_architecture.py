@@ -28,6 +28,7 @@ ORDER = {
         "network",
         "segmenter",
         "checkpoint",
+        "textures",
         "synthetic",
         "metrics",
         "training",
@@ -111,7 +112,7 @@ ORDER = {
 }
 """A file imports only what stands above it in its own package. New files go into the list."""
 ONLY_IN: dict[str, dict[str, tuple[str, ...]]] = {
-    "model": {"ray": (), "cv2": ("synthetic", "metrics")},
+    "model": {"ray": (), "cv2": ("textures", "synthetic", "metrics")},
     "pipeline": {"ray": ("ray_pool",)},
     "jobs": {},
 }
