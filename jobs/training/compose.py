@@ -10,7 +10,20 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from jobs.training.motion import Generator, LabelMap, Picture, Pose, camera, come_in, leave_and_return, path, place
+from jobs.training.motion import (
+    Field,
+    Generator,
+    LabelMap,
+    Picture,
+    Pose,
+    camera,
+    come_in,
+    elastic,
+    leave_and_return,
+    path,
+    place,
+    wander,
+)
 from jobs.training.sources import Footage, Source, Still
 from model.result import VOID
 from model.synthetic import Clip, make_clip
@@ -39,8 +52,10 @@ class Composition:
     """Share of the cut-outs that are copies of an object of the scene: alike ones are the hardest to keep apart."""
     leaving: float = 0.1
     """Share of the cut-outs that leave the picture; those that are gone before the last frame come back."""
-    newcomers: float = 0.5
+    newcomers: float = 0.3
     """Mean number of cut-outs a clip that come in after its first frame, and are background: some are near and dark."""
+    bend: float = 0.0
+    """How far a warp carries the pixels of cut-outs from frame to frame, in pixels at speed 1."""
     generated: float = 0.05
     """Share of clips that are generated shapes."""
     speed: float = 1.0
@@ -118,7 +133,7 @@ def _paste(rng: Generator, footage: Footage, cutout: _Cutout, composition: Compo
     poses = path(rng, start, len(footage.frames), speed=8.0 * composition.speed)
     if rng.random() < composition.leaving:
         poses = leave_and_return(rng, poses, distance=2.0 * footage.side)
-    return _with(footage, cutout, poses, label)
+    return _with(footage, cutout, poses, label, _bends(rng, footage, composition))
 
 
 def _enter(rng: Generator, footage: Footage, cutout: _Cutout, composition: Composition) -> Footage:
@@ -129,7 +144,7 @@ def _enter(rng: Generator, footage: Footage, cutout: _Cutout, composition: Compo
     if rng.random() < 0.5:
         shade = math.exp(rng.uniform(math.log(0.1), 0))
         cutout = replace(cutout, picture=(cutout.picture * np.float32(shade)).astype(np.uint8))
-    return _with(footage, cutout, poses, 0)
+    return _with(footage, cutout, poses, 0, _bends(rng, footage, composition))
 
 
 def _start(rng: Generator, cutout: _Cutout, side: int, sizes: tuple[float, float]) -> Pose:
@@ -145,22 +160,25 @@ def _start(rng: Generator, cutout: _Cutout, side: int, sizes: tuple[float, float
     )
 
 
-def _with(footage: Footage, cutout: _Cutout, poses: Sequence[Pose], label: int) -> Footage:
+def _bends(rng: Generator, footage: Footage, composition: Composition) -> Sequence[Field | None]:
+    """A displacement field [S, S, 2] for every frame; None for no displacement."""
+    frames = len(footage.frames)
+    if not composition.bend:
+        return [None] * frames
+    field = elastic(rng, footage.side, composition.bend * min(2.0, composition.speed))
+    return [field * np.float32(bend) for bend in wander(rng, frames, 1.0)]
+
+
+def _with(
+    footage: Footage, cutout: _Cutout, poses: Sequence[Pose], label: int, bends: Sequence[Field | None]
+) -> Footage:
     frames, labels = [], []
-    for frame, under, pose in zip(footage.frames, footage.labels, poses, strict=True):
-        picture, mask = _placed(cutout, pose, footage.side)
+    for frame, under, pose, bend in zip(footage.frames, footage.labels, poses, bends, strict=True):
+        picture, mask = place(cutout.picture, cutout.mask, pose, footage.side, bend, mirrored_labels=False)
         soft = cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
         frames.append((picture * soft + frame * (1 - soft)).astype(np.uint8))
         labels.append(np.where(mask > 127, label, under).astype(np.uint8))
     return Footage(frames=frames, labels=labels)
-
-
-def _placed(cutout: _Cutout, pose: Pose, side: int) -> tuple[Picture, LabelMap]:
-    picture, mask = place(cutout.picture, cutout.mask, pose, side)
-    # `place` mirrors beyond the picture's border; a cut-out must not appear twice.
-    inside = np.full(cutout.mask.shape, 255, np.uint8)
-    seen = cv2.warpAffine(inside, pose.matrix(), (side, side))
-    return picture, np.where(seen > 127, mask, 0).astype(np.uint8)
 
 
 def _numbered(rng: Generator, labels: Sequence[LabelMap], composition: Composition) -> list[LabelMap] | None:

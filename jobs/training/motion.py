@@ -16,6 +16,8 @@ Picture = NDArray[np.uint8]
 """[H, W, 3] RGB."""
 LabelMap = NDArray[np.uint8]
 """[H, W]: 0 background, 1..n objects, 255 void."""
+Field = NDArray[np.float32]
+"""[S, S, 2]: how far each pixel of a crop is displaced, (x, y) in pixels."""
 Generator = np.random.Generator
 _SWING = 12.0
 """Frames in which a wandering curve turns by one radian."""
@@ -91,27 +93,39 @@ def _shifted(rng: Generator, poses: Sequence[Pose], ways: NDArray[np.float64]) -
     ]
 
 
-def elastic(rng: Generator, side: int, strength: float) -> NDArray[np.float32]:
+def elastic(rng: Generator, side: int, strength: float) -> Field:
     """A smooth displacement field [S, S, 2] in pixels."""
     coarse = rng.normal(0, strength, (4, 4, 2)).astype(np.float32)
     return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def place(
-    picture: Picture, labels: LabelMap, pose: Pose, side: int, field: NDArray[np.float32] | None = None
+    picture: Picture,
+    labels: LabelMap,
+    pose: Pose,
+    side: int,
+    field: Field | None = None,
+    *,
+    mirrored_labels: bool = True,
 ) -> tuple[Picture, LabelMap]:
-    """The crop [S, S] that sees a picture and its labels in a pose; beyond the border both are mirrored."""
+    """The crop [S, S] that sees a picture and its labels in a pose.
+
+    Beyond the border the picture is mirrored, and so are its labels if `mirrored_labels`; else they are 0 there.
+    """
     inverse = cv2.invertAffineTransform(pose.matrix())
     grid = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).astype(np.float32)
     if field is not None:
         grid = grid + field
     at = (grid @ inverse[:, :2].T + inverse[:, 2]).astype(np.float32)
-    return _sample(picture, at, cv2.INTER_LINEAR), _sample(labels, at, cv2.INTER_NEAREST)
+    beyond = cv2.BORDER_REFLECT_101 if mirrored_labels else cv2.BORDER_CONSTANT
+    return _sample(picture, at, cv2.INTER_LINEAR), _sample(labels, at, cv2.INTER_NEAREST, beyond)
 
 
-def _sample(values: NDArray[np.uint8], at: NDArray[np.float32], how: int) -> NDArray[np.uint8]:
+def _sample(
+    values: NDArray[np.uint8], at: NDArray[np.float32], how: int, beyond: int = cv2.BORDER_REFLECT_101
+) -> NDArray[np.uint8]:
     # Both coordinates are in the first map; an empty array for the second makes OpenCV 5 hang.
-    sampled = cv2.remap(values, at, None, how, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]
+    sampled = cv2.remap(values, at, None, how, borderMode=beyond)  # type: ignore[call-overload]
     return np.asarray(sampled, np.uint8)
 
 

@@ -14,6 +14,9 @@ from model.training import TrainingConfig
 from pipeline.errors import InvalidInput
 from pipeline.storage import Store, read_url
 
+_BEND = 0.02
+"""Things change their shape by this share of a crop's side from frame to frame, as what lives does."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sequences:
@@ -94,9 +97,10 @@ class Settings:
         videos = self._videos()
         share = self.video_share if videos else 0.0
         return Composition(
-            sources=[MovedStills(pictures), *videos],
+            sources=[MovedStills(pictures, bend=_BEND * self.side), *videos],
             shares=[1 - share, *[share / len(videos) for _ in videos]],
             cutouts=usable(pictures),
+            bend=_BEND * self.side,
             frames=self.frames,
             side=self.side,
             max_objects=self.max_objects,

@@ -98,14 +98,16 @@ def usable(stills: Sequence[Still]) -> list[Still]:
 class MovedStills:
     """Stills under a moving camera: affine paths and a changing elastic warp (the paper's pre-training)."""
 
-    def __init__(self, stills: Sequence[Still]) -> None:
+    def __init__(self, stills: Sequence[Still], *, bend: float = 2.0) -> None:
+        """`bend`: how far the warp carries a pixel from frame to frame, in pixels at speed 1."""
         self._stills = usable(stills)
+        self._bend = bend
 
     def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
         """One still, moved."""
         still = self._stills[rng.integers(len(self._stills))]
         start = framing(rng, still.labels, side)
-        field, bend = elastic(rng, side, 2.0 * min(2.0, speed)), wander(rng, frames, 1.0)
+        field, bend = elastic(rng, side, self._bend * min(2.0, speed)), wander(rng, frames, 1.0)
         seen = [
             place(still.picture, still.labels, pose, side, field * np.float32(bend[t]))
             for t, pose in enumerate(path(rng, start, frames, speed=4.0 * speed))

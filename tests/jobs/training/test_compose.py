@@ -187,6 +187,21 @@ def test_some_newcomers_are_dark() -> None:
     assert brighter > 3 and darker > 1
 
 
+def test_cutouts_bend_from_frame_to_frame() -> None:
+    """Of white cut-outs that hardly move, the outline changes with `bend` alone, and stays under its label."""
+    white = Still(name="w", picture=np.full((60, 80, 3), 255, np.uint8), labels=two_boxes())
+    black = Fixed(*[np.zeros((SIDE, SIDE), np.uint8)] * 3, grey=0)
+    changed = {}
+    for bend in (0.0, 4.0):
+        plain = {"sources": [black], "cutouts": [white], "pastes": 1.5, "generated": 0.0, "leaving": 0.0, "speed": 0.01}
+        clips = [drawn(seed, bend=bend / 0.01, **plain) for seed in range(10)]
+        changed[bend] = np.mean([(clip.labels[0] != clip.labels[2]).mean() for clip in clips])
+        for clip in clips:
+            inside = clip.frames[2].mean(axis=2)[clip.labels[2] > 0]
+            assert inside.size == 0 or inside.mean() > clip.frames[2].mean()
+    assert changed[4.0] > 3 * changed[0.0]
+
+
 @pytest.mark.parametrize("generated", [0.0, 1.0])
 def test_a_clip_has_at_least_the_wanted_objects(generated: float) -> None:
     for seed in range(10):

@@ -93,6 +93,14 @@ def test_beyond_the_border_the_picture_is_mirrored() -> None:
     np.testing.assert_array_equal(seen[:, :10], SCENE[:SIDE, 1:11][:, ::-1])
 
 
+def test_beyond_the_border_labels_can_end() -> None:
+    full = np.ones(two_boxes().shape, np.uint8)
+    _, mirrored = place(SCENE, full, moved_to(10, 0), SIDE)
+    seen, ended = place(SCENE, full, moved_to(10, 0), SIDE, mirrored_labels=False)
+    assert mirrored.all() and ended[:, 10:].all() and not ended[:, :10].any()
+    np.testing.assert_array_equal(seen[:, :10], SCENE[:SIDE, 1:11][:, ::-1])
+
+
 def test_a_field_displaces_pixel_by_pixel() -> None:
     field = np.zeros((SIDE, SIDE, 2), np.float32)
     field[:24] = (5, 2)
