@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from model.bank import Rows
@@ -16,6 +17,7 @@ from model.segmenter import SegmenterConfig, VideoSegmenter
 from model.synthetic import make_clip
 
 HEIGHT, WIDTH = 64, 96
+POSITIONS = (HEIGHT // 16) * (WIDTH // 16)
 
 
 @cache
@@ -118,3 +120,27 @@ def assert_same(first: FrameResult, second: FrameResult) -> None:
         np.testing.assert_array_equal(first.probabilities, second.probabilities)
     assert (first.objects, first.statistics, first.bank) == (second.objects, second.statistics, second.bank)
     assert first.prompted == second.prompted
+
+
+def relabelled(labels: Labels, ids: tuple[int, ...]) -> Labels:
+    """Objects 1, 2, .. under other ids."""
+    return np.array([0, *ids], np.int32)[labels]
+
+
+def blank(num_frames: int = 3, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Tensor:
+    return torch.randint(0, 256, (num_frames, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
+
+
+def object_ids(result: FrameResult) -> list[int]:
+    return [thing.object_id for thing in result.objects]
+
+
+def wavy_logits(channels: int, size: tuple[int, int] = (HEIGHT, WIDTH), seed: int = 0) -> Tensor:
+    """Smooth scores [K, h, w] with sure and unsure regions."""
+    coarse = torch.randn(1, channels, 5, 7, generator=torch.Generator().manual_seed(seed))
+    return 5 * F.interpolate(coarse, size, mode="bicubic", align_corners=False)[0]
+
+
+def rows_of(runner: VideoSegmenter) -> dict[int, dict[str, Tensor]]:
+    bank: Any = runner.state()["bank"]
+    return dict(bank["channels"])
