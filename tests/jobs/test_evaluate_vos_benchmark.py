@@ -12,7 +12,7 @@ from PIL import Image
 from jobs.evaluation.scores import Evaluation
 from jobs.evaluation.scoring import evaluate
 from model.synthetic import make_clip
-from tests.jobs.test_evaluate import labels, put_truth, put_video
+from tests.jobs.evaluation.scored import labels, put_truth, put_video
 
 theirs = pytest.importorskip("vos_benchmark.benchmark", reason="vos-benchmark is not installed")
 LabelMaps = NDArray[np.uint8]
