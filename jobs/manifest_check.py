@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import track
 
 from jobs.console import WRONG_CALL, exit_on_error, stdout
+from pipeline.fields import Fault
 from pipeline.formats import check_format
 from pipeline.inspection import Inspection, inspect
-from pipeline.manifest import Fault, VideoTask, parse_manifest, write_manifest
+from pipeline.manifest import VideoTask, parse_manifest, write_manifest
 
 _READERS = 16
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from pipeline.annotations import load_prompts
 from pipeline.errors import PipelineError
+from pipeline.fields import Fault
 from pipeline.frames import VideoInfo
-from pipeline.manifest import Fault, PromptSource, VideoTask
+from pipeline.manifest import PromptSource, VideoTask
 from pipeline.video import open_video
 
 

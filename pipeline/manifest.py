@@ -6,13 +6,12 @@ prompt), and optionally `start_frame`, `end_frame`, `num_frames`, `height`, `wid
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import combinations, groupby
-from typing import Any, NamedTuple
+from typing import Any
 
-from model.result import VOID
-from pipeline.errors import InvalidInput, InvalidManifest
-from pipeline.formats import Row, check_format, read_rows, shown, write_rows
+from pipeline.errors import InvalidManifest
+from pipeline.fields import MOST, Fault, Fields, unknown_column
+from pipeline.formats import Row, check_format, read_rows, write_rows
 from pipeline.storage import Store, read_url
 from pipeline.urls import absolute_url, name_of, parent_url, resolve
 
@@ -31,8 +30,6 @@ _COLUMNS = (
 )
 _PROMPT_COLUMNS = ("frame_index", "mask_uri", "object_ids")
 _SHOWN_FAULTS = 20
-_MOST = 2**31 - 1
-_MOST_ID = 2**16 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,17 +65,6 @@ class VideoTask:
     """Free, JSON values."""
     row: int = field(default=0, compare=False)
     """Row in the manifest (`formats.Row`), for messages; 0 when the task does not come from one."""
-
-
-class Fault(NamedTuple):
-    """What is wrong with a row."""
-
-    row: int
-    """0: with the file's columns."""
-    text: str
-
-    def __str__(self) -> str:
-        return f"row {self.row}: {self.text}" if self.row else self.text
 
 
 def read_manifest(url: str) -> list[VideoTask]:
@@ -145,103 +131,7 @@ def _raise_faults(url: str, faults: Sequence[Fault]) -> None:
 
 
 def _faults_of_columns(columns: Iterable[str]) -> list[Fault]:
-    return [Fault(0, _unknown(name, _COLUMNS)) for name in columns if name not in _COLUMNS]
-
-
-def _unknown(name: str, columns: Sequence[str]) -> str:
-    near = get_close_matches(name, columns, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(columns)}"
-    return f"unknown column {name!r}; {hint}"
-
-
-class _Fields:
-    """One JSON object: typed reads that note a fault instead of raising, so that all faults are found."""
-
-    def __init__(
-        self, row: int, values: dict[str, Any], columns: Sequence[str], faults: list[Fault], where: str = ""
-    ) -> None:
-        self._row, self._values, self._faults, self._where = row, values, faults, where
-        for name in (name for name in values if name not in columns):
-            self.fault(_unknown(name, columns))
-
-    def fault(self, text: str) -> None:
-        self._faults.append(Fault(self._row, self._where + text))
-
-    def has(self, name: str) -> bool:
-        return self._values.get(name) is not None
-
-    def text(self, name: str) -> str:
-        value = self._values.get(name)
-        if value is None:
-            self.fault(f"{name} is missing")
-        elif not isinstance(value, str):
-            self._wrong(name, "text")
-        elif not value.strip():
-            self.fault(f"{name} is empty")
-        elif not _is_unicode(value):
-            self._wrong(name, "valid Unicode")
-        else:
-            return value
-        return ""
-
-    def uri(self, name: str, base_url: str) -> str:
-        value = self.text(name)
-        try:
-            return resolve(value, base_url) if value else ""
-        except InvalidInput as error:
-            self.fault(f"{name}: {error}")
-            return ""
-
-    def integer(self, name: str, least: int) -> int | None:
-        value = self._values.get(name)
-        if value is None or _is_integer(value, least, _MOST):
-            return value
-        self._wrong(name, f"a whole number from {least} to {_MOST}")
-        return None
-
-    def mapping(self, name: str) -> dict[str, Any]:
-        value = self._values.get(name)
-        if value is not None and not isinstance(value, dict):
-            self._wrong(name, "a JSON object")
-            return {}
-        return value or {}
-
-    def objects(self, name: str, columns: Sequence[str]) -> list["_Fields"]:
-        value = self._values.get(name)
-        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
-            self._wrong(name, "a list of at least one JSON object")
-            return []
-        return [
-            _Fields(self._row, item, columns, self._faults, f"{self._where}{name}[{position}]: ")
-            for position, item in enumerate(value)
-        ]
-
-    def object_ids(self, name: str) -> tuple[int, ...] | None:
-        value = self._values.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, list) or not value or not all(map(_is_object_id, value)):
-            self._wrong(name, f"a list of object ids from 1 to {_MOST_ID} ({VOID} is void)")
-            return None
-        if len(set(value)) < len(value):
-            self.fault(f"{name} is {value}, where an id stands twice")
-        return tuple(sorted(value))
-
-    def _wrong(self, name: str, expected: str) -> None:
-        self.fault(f"{name} is {shown(self._values[name])}, expected {expected}")
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether it can be stored: JSON's \\ud800 reads as half a character."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _is_integer(value: Any, least: int, most: int) -> bool:
-    return type(value) is int and least <= value <= most
-
-
-def _is_object_id(value: Any) -> bool:
-    return _is_integer(value, 1, _MOST_ID) and value != VOID
+    return [Fault(0, unknown_column(name, _COLUMNS)) for name in columns if name not in _COLUMNS]
 
 
 def _parse_row(row: Row, unknown: Collection[str], base_url: str, faults: list[Fault]) -> VideoTask | None:
@@ -250,10 +140,10 @@ def _parse_row(row: Row, unknown: Collection[str], base_url: str, faults: list[F
         faults.append(Fault(row.number, row.fault))
         return None
     values = {name: value for name, value in row.values.items() if name not in unknown}
-    return _parse_task(row.number, _Fields(row.number, values, _COLUMNS, faults), base_url)
+    return _parse_task(row.number, Fields(row.number, values, _COLUMNS, faults), base_url)
 
 
-def _parse_task(number: int, fields: _Fields, base_url: str) -> VideoTask:
+def _parse_task(number: int, fields: Fields, base_url: str) -> VideoTask:
     task = VideoTask(
         video_id=fields.text("video_id"),
         video_uri=fields.uri("video_uri", base_url),
@@ -271,7 +161,7 @@ def _parse_task(number: int, fields: _Fields, base_url: str) -> VideoTask:
     return task
 
 
-def _parse_prompts(fields: _Fields, base_url: str) -> list[PromptSource]:
+def _parse_prompts(fields: Fields, base_url: str) -> list[PromptSource]:
     flat = fields.has("mask_uri") or fields.has("mask_frame")
     if flat and fields.has("prompts"):
         fields.fault("has both prompts and mask_uri or mask_frame; keep one of the two forms")
@@ -287,7 +177,7 @@ def _parse_prompts(fields: _Fields, base_url: str) -> list[PromptSource]:
     return [prompt for prompt in found if prompt is not None]
 
 
-def _parse_prompt(fields: _Fields, frame_column: str, base_url: str) -> PromptSource | None:
+def _parse_prompt(fields: Fields, frame_column: str, base_url: str) -> PromptSource | None:
     mask_uri = fields.uri("mask_uri", base_url)
     object_ids = fields.object_ids("object_ids")
     frame_index = fields.integer(frame_column, least=0)
@@ -298,8 +188,8 @@ def _parse_prompt(fields: _Fields, frame_column: str, base_url: str) -> PromptSo
     return PromptSource(frame_index=frame_index, mask_uri=mask_uri, object_ids=object_ids)
 
 
-def _check_span(task: VideoTask, fields: _Fields) -> None:
-    end = _MOST if task.end_frame is None else task.end_frame
+def _check_span(task: VideoTask, fields: Fields) -> None:
+    end = MOST if task.end_frame is None else task.end_frame
     if end <= task.start_frame:
         fields.fault(f"end_frame {end} is not after start_frame {task.start_frame}")
         return
@@ -309,7 +199,7 @@ def _check_span(task: VideoTask, fields: _Fields) -> None:
             fields.fault(f"the prompt of frame {prompt.frame_index} is outside the frames {span}")
 
 
-def _check_same_frame(task: VideoTask, fields: _Fields) -> None:
+def _check_same_frame(task: VideoTask, fields: Fields) -> None:
     for frame_index, prompts in groupby(task.prompts, key=lambda prompt: prompt.frame_index):
         if any(_overlap(one, other) for one, other in combinations(prompts, 2)):
             fields.fault(

@@ -43,6 +43,7 @@ ORDER = {
         "backends",
         "storage",
         "formats",
+        "fields",
         "manifest",
         "annotations",
         "frames",
