@@ -11,18 +11,16 @@ import cv2
 import numpy as np
 
 from jobs.training.motion import (
-    Field,
     Generator,
     LabelMap,
     Picture,
     Pose,
+    bends,
     camera,
     come_in,
-    elastic,
     leave_and_return,
     path,
     place,
-    wander,
 )
 from jobs.training.sources import Footage, Source, Still
 from model.result import VOID
@@ -133,7 +131,7 @@ def _paste(rng: Generator, footage: Footage, cutout: _Cutout, composition: Compo
     poses = path(rng, start, len(footage.frames), speed=8.0 * composition.speed)
     if rng.random() < composition.leaving:
         poses = leave_and_return(rng, poses, distance=2.0 * footage.side)
-    return _with(footage, cutout, poses, label, _bends(rng, footage, composition))
+    return _with(rng, footage, cutout, poses, label, composition)
 
 
 def _enter(rng: Generator, footage: Footage, cutout: _Cutout, composition: Composition) -> Footage:
@@ -144,7 +142,7 @@ def _enter(rng: Generator, footage: Footage, cutout: _Cutout, composition: Compo
     if rng.random() < 0.5:
         shade = math.exp(rng.uniform(math.log(0.1), 0))
         cutout = replace(cutout, picture=(cutout.picture * np.float32(shade)).astype(np.uint8))
-    return _with(footage, cutout, poses, 0, _bends(rng, footage, composition))
+    return _with(rng, footage, cutout, poses, 0, composition)
 
 
 def _start(rng: Generator, cutout: _Cutout, side: int, sizes: tuple[float, float]) -> Pose:
@@ -160,21 +158,13 @@ def _start(rng: Generator, cutout: _Cutout, side: int, sizes: tuple[float, float
     )
 
 
-def _bends(rng: Generator, footage: Footage, composition: Composition) -> Sequence[Field | None]:
-    """A displacement field [S, S, 2] for every frame; None for no displacement."""
-    frames = len(footage.frames)
-    if not composition.bend:
-        return [None] * frames
-    field = elastic(rng, footage.side, composition.bend * min(2.0, composition.speed))
-    return [field * np.float32(bend) for bend in wander(rng, frames, 1.0)]
-
-
 def _with(
-    footage: Footage, cutout: _Cutout, poses: Sequence[Pose], label: int, bends: Sequence[Field | None]
+    rng: Generator, footage: Footage, cutout: _Cutout, poses: Sequence[Pose], label: int, composition: Composition
 ) -> Footage:
+    fields = bends(rng, len(poses), footage.side, composition.bend, composition.speed)
     frames, labels = [], []
-    for frame, under, pose, bend in zip(footage.frames, footage.labels, poses, bends, strict=True):
-        picture, mask = place(cutout.picture, cutout.mask, pose, footage.side, bend, mirrored_labels=False)
+    for frame, under, pose, field in zip(footage.frames, footage.labels, poses, fields, strict=True):
+        picture, mask = place(cutout.picture, cutout.mask, pose, footage.side, field, mirrored_labels=False)
         soft = cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
         frames.append((picture * soft + frame * (1 - soft)).astype(np.uint8))
         labels.append(np.where(mask > 127, label, under).astype(np.uint8))

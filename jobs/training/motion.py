@@ -99,6 +99,14 @@ def elastic(rng: Generator, side: int, strength: float) -> Field:
     return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
+def bends(rng: Generator, frames: int, side: int, bend: float, speed: float) -> list[Field | None]:
+    """How a thing's shape differs in each frame: fields of `bend` pixels at speed 1; None for no displacement."""
+    if not bend:
+        return [None] * frames
+    field = elastic(rng, side, bend * min(2.0, speed))
+    return [field * np.float32(amount) for amount in wander(rng, frames, 1.0)]
+
+
 def place(
     picture: Picture,
     labels: LabelMap,

@@ -96,11 +96,12 @@ class Settings:
             raise InvalidInput("give at least one --stills folder or --coco: pasted objects are cut from them")
         videos = self._videos()
         share = self.video_share if videos else 0.0
+        bend = _BEND * self.side
         return Composition(
-            sources=[MovedStills(pictures, bend=_BEND * self.side), *videos],
+            sources=[MovedStills(pictures, bend=bend), *videos],
             shares=[1 - share, *[share / len(videos) for _ in videos]],
             cutouts=usable(pictures),
-            bend=_BEND * self.side,
+            bend=bend,
             frames=self.frames,
             side=self.side,
             max_objects=self.max_objects,

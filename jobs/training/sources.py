@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from jobs.training.motion import Generator, LabelMap, Picture, Pose, decoded, elastic, path, place, wander
+from jobs.training.motion import Generator, LabelMap, Picture, Pose, bends, decoded, path, place
 from model.result import VOID
 from pipeline.annotations import read_mask
 from pipeline.errors import InvalidInput
@@ -107,10 +107,10 @@ class MovedStills:
         """One still, moved."""
         still = self._stills[rng.integers(len(self._stills))]
         start = framing(rng, still.labels, side)
-        field, bend = elastic(rng, side, self._bend * min(2.0, speed)), wander(rng, frames, 1.0)
+        fields = bends(rng, frames, side, self._bend, speed)
         seen = [
-            place(still.picture, still.labels, pose, side, field * np.float32(bend[t]))
-            for t, pose in enumerate(path(rng, start, frames, speed=4.0 * speed))
+            place(still.picture, still.labels, pose, side, field)
+            for pose, field in zip(path(rng, start, frames, speed=4.0 * speed), fields, strict=True)
         ]
         return Footage(frames=[p for p, _ in seen], labels=[m for _, m in seen])
 

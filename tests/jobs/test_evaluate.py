@@ -38,7 +38,7 @@ def test_the_command_says_nothing_of_a_correlation_that_is_not_there(output: str
 
 
 def test_the_command_prints_objects_sequences_and_their_mean(output: str, tmp_path: Path) -> None:
-    _, truth = two_sequences(output, tmp_path / "davis")
+    truth = two_sequences(output, tmp_path / "davis")
     shown = call(output, "--truth", truth, "--parquet", str(tmp_path / "scores.parquet"))
     assert shown.exit_code == 0, shown.output
     rows = [line.split() for line in shown.output.splitlines()]
@@ -51,7 +51,7 @@ def test_the_command_prints_objects_sequences_and_their_mean(output: str, tmp_pa
 
 
 def test_the_command_names_what_is_missing(output: str, tmp_path: Path) -> None:
-    _, truth = two_sequences(output, tmp_path / "davis")
+    truth = two_sequences(output, tmp_path / "davis")
     put_video(output, "[b]", labels(1, 1, 1))
     put_truth(tmp_path / "davis", "lost", labels(1, 1, 1))
     shown = call(output, "--truth", truth, "--all-frames")
@@ -68,7 +68,7 @@ def test_a_wrong_call_exits_with_2(output: str, tmp_path: Path) -> None:
 
 
 def test_it_is_a_sub_command(output: str, tmp_path: Path) -> None:
-    _, truth = two_sequences(output, tmp_path / "davis")
+    truth = two_sequences(output, tmp_path / "davis")
     assert CliRunner().invoke(cli.app, ["evaluate", output, "--truth", truth]).exit_code == 0
 
 

@@ -128,10 +128,12 @@ def relabelled(labels: Labels, ids: tuple[int, ...]) -> Labels:
 
 
 def blank(num_frames: int = 3, size: tuple[int, int] = (HEIGHT, WIDTH)) -> Tensor:
+    """Frames [T, 3, H, W] uint8 of noise, for tests that script what is seen in them."""
     return torch.randint(0, 256, (num_frames, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
 
 
 def object_ids(result: FrameResult) -> list[int]:
+    """Of a frame's objects, in their order."""
     return [thing.object_id for thing in result.objects]
 
 
@@ -142,5 +144,6 @@ def wavy_logits(channels: int, size: tuple[int, int] = (HEIGHT, WIDTH), seed: in
 
 
 def rows_of(runner: VideoSegmenter) -> dict[int, dict[str, Tensor]]:
+    """What the bank holds, by channel: 0 is the background."""
     bank: Any = runner.state()["bank"]
     return dict(bank["channels"])

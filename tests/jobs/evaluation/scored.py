@@ -93,8 +93,8 @@ def put_truth(
     return str(root)
 
 
-def two_sequences(output: str, root: Path) -> tuple[str, str]:
-    """An output of two videos, and their truth: three objects, one of them lost in a frame."""
+def two_sequences(output: str, root: Path) -> str:
+    """Commit two videos and give their truth: three objects, one of them lost in a frame."""
     both = labels(1, 1, 1, 1)
     both[:, :, 20:] = 2
     found = both.copy()
@@ -102,4 +102,4 @@ def two_sequences(output: str, root: Path) -> tuple[str, str]:
     put_video(output, "pair [x]", found)
     put_video(output, "single", labels(1, 1, 1))
     put_truth(root, "pair [x]", both)
-    return output, put_truth(root, "single", labels(1, 1, 1))
+    return put_truth(root, "single", labels(1, 1, 1))

@@ -13,7 +13,7 @@ from tests.jobs.evaluation.scored import two_sequences
 
 def test_parquet_has_a_row_per_object_and_explains_its_columns(output: str, tmp_path: Path) -> None:
     url = f"memory://{uuid.uuid4().hex}/scores.parquet"
-    evaluation = evaluate(*two_sequences(output, tmp_path / "davis"))
+    evaluation = evaluate(output, two_sequences(output, tmp_path / "davis"))
     assert write_scores(url, evaluation) == 3
     with Store(url.rpartition("/")[0]).open("scores.parquet") as file:
         table = pq.read_table(file)

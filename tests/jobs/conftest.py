@@ -1,4 +1,4 @@
-"""What the tests of the scores share."""
+"""What the tests of the commands share."""
 
 from pathlib import Path
 
