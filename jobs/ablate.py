@@ -11,18 +11,18 @@ import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
-from jobs.console import exit_on_error, stdout
 from jobs.evaluation.scores import Protocol
 from jobs.evaluation.scoring import evaluate
 from jobs.segment import segment, worker_config
+from jobs.terminal.console import exit_on_error, stdout
 from model.bank import BankConfig
 from model.metrics import mean_scores
 from model.segmenter import Precision, SegmenterConfig
-from pipeline import tables
 from pipeline.errors import InvalidInput
-from pipeline.manifest import read_manifest
-from pipeline.storage import Store
-from pipeline.weights import DEFAULT_CHECKPOINT
+from pipeline.input.manifest import read_manifest
+from pipeline.input.weights import DEFAULT_CHECKPOINT
+from pipeline.output import tables
+from pipeline.storage.store import Store
 
 _EVERYTHING = 10_000_000
 """A budget that no clip fills: nothing is evicted."""

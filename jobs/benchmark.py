@@ -17,17 +17,17 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from jobs.console import exit_on_error, stdout
+from jobs.terminal.console import exit_on_error, stdout
 from model.bank import BankConfig
 from model.metrics import SequenceScorer, mean_scores
 from model.network import AFBURR
 from model.result import FrameResult, Prompt
 from model.segmenter import Precision, SegmenterConfig, VideoSegmenter
 from model.synthetic import Clip, make_clip
-from pipeline.config import Device, WorkerConfig
 from pipeline.errors import InvalidInput
-from pipeline.weights import DEFAULT_CHECKPOINT, load_network
-from pipeline.worker import pick_device
+from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network
+from pipeline.run.config import Device, WorkerConfig
+from pipeline.run.worker import pick_device
 
 PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}
 """By type of device, fp32 first: the others are held against it."""

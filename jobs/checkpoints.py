@@ -2,8 +2,8 @@
 
 import typer
 
-from jobs.console import exit_on_error, stdout
-from pipeline.weights import DEFAULT_CHECKPOINT, names, read_card
+from jobs.terminal.console import exit_on_error, stdout
+from pipeline.input.weights import DEFAULT_CHECKPOINT, names, read_card
 
 app = typer.Typer(add_completion=False)
 

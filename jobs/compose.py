@@ -9,14 +9,14 @@ import numpy as np
 import typer
 from PIL import Image
 
-from jobs.console import exit_on_error, stdout
-from jobs.overlay import object_colour
+from jobs.pictures.overlay import object_colour
+from jobs.terminal.console import exit_on_error, stdout
 from jobs.training.compose import Composition, draw_clip
 from jobs.training.motion import LabelMap, Picture
 from jobs.training.sources import MovedStills, read_stills, usable
 from model.synthetic import Clip
-from pipeline.storage import Store
-from pipeline.urls import absolute_url
+from pipeline.storage.store import Store
+from pipeline.storage.urls import absolute_url
 
 _JPEG_QUALITY = 92
 

@@ -2,11 +2,11 @@
 
 import typer
 
-from jobs.console import exit_on_error
+from jobs.terminal.console import exit_on_error
 from model.checkpoint import fingerprint, to_bytes
-from pipeline.storage import Store
-from pipeline.urls import name_of, parent_url
-from pipeline.weights import load_official
+from pipeline.input.weights import load_official
+from pipeline.storage.store import Store
+from pipeline.storage.urls import name_of, parent_url
 
 app = typer.Typer(add_completion=False)
 

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
-from jobs.console import exit_on_error, stdout
 from jobs.manifest import build
-from jobs.overlay import Overlay, render_video, write_overlay_video
+from jobs.pictures.overlay import Overlay, render_video, write_overlay_video
 from jobs.segment import SOME_FAILED, report, segment, tell_of_weights, worker_config
+from jobs.terminal.console import exit_on_error, stdout
 from model.metrics import ObjectScore, score_sequence
 from model.segmenter import SegmenterConfig
 from model.synthetic import Clip, make_clip
-from pipeline import rle, tables
-from pipeline.manifest import VideoTask, read_manifest
-from pipeline.run import RunSummary
-from pipeline.storage import Store
-from pipeline.weights import DEFAULT_CHECKPOINT
+from pipeline.input.manifest import VideoTask, read_manifest
+from pipeline.input.weights import DEFAULT_CHECKPOINT
+from pipeline.output import rle, tables
+from pipeline.run.driver import RunSummary
+from pipeline.storage.store import Store
 
 SYNTHETIC = "shapes"
 _SEED = 7

@@ -5,12 +5,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs import listing
-from jobs.console import exit_on_error, stdout
+from jobs.datasets import listing
 from jobs.evaluation.scores import Evaluation, Protocol, SequenceScore, write_scores
 from jobs.evaluation.scoring import evaluate
+from jobs.terminal.console import exit_on_error, stdout
 from model.metrics import Scores, mean_scores
-from pipeline.urls import absolute_url
+from pipeline.storage.urls import absolute_url
 
 
 def _show(evaluation: Evaluation, console: Console) -> None:

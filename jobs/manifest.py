@@ -9,16 +9,16 @@ from enum import StrEnum
 
 import typer
 
-from jobs import listing
-from jobs.console import exit_on_error
+from jobs.datasets import listing
 from jobs.manifest_check import check_command
-from pipeline.annotations import ids_in, read_mask
+from jobs.terminal.console import exit_on_error
 from pipeline.errors import InvalidInput
-from pipeline.formats import check_format
-from pipeline.frame_folder import PICTURE_CODECS
-from pipeline.manifest import PromptSource, VideoTask, write_manifest
-from pipeline.storage import Store, read_url
-from pipeline.urls import absolute_url
+from pipeline.input.frame_folder import PICTURE_CODECS
+from pipeline.input.manifest import PromptSource, VideoTask, write_manifest
+from pipeline.input.manifest_files import check_format
+from pipeline.input.masks import ids_in, read_mask
+from pipeline.storage.store import Store, read_url
+from pipeline.storage.urls import absolute_url
 
 _FRAMES, _MASKS = "JPEGImages", "Annotations"
 _CATEGORIES = "meta.json"

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from jobs.console import WRONG_CALL, exit_on_error, stdout
-from pipeline.fields import Fault
-from pipeline.formats import check_format
-from pipeline.inspection import Inspection, inspect
-from pipeline.manifest import VideoTask, parse_manifest, write_manifest
+from jobs.terminal.console import WRONG_CALL, exit_on_error, stdout
+from pipeline.input.fields import Fault
+from pipeline.input.inspection import Inspection, inspect
+from pipeline.input.manifest import VideoTask, parse_manifest, write_manifest
+from pipeline.input.manifest_files import check_format
 
 _READERS = 16
 

@@ -11,19 +11,19 @@ from typing import Literal
 import typer
 from rich.console import Console
 
-from jobs.console import INTERRUPTED, exit_on_error, interruptible, stdout
-from jobs.progress import show_progress
+from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
+from jobs.terminal.progress import show_progress
 from model.bank import BankConfig
 from model.checkpoint import UNTRAINED, fingerprint
 from model.segmenter import Precision, SegmenterConfig
-from pipeline.config import Device, WorkerConfig, in_ray_cluster
 from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput
-from pipeline.manifest import VideoTask, read_manifest
-from pipeline.pool import LocalPool, Pool
-from pipeline.run import RunSummary, run
-from pipeline.urls import absolute_url
-from pipeline.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
+from pipeline.input.manifest import VideoTask, read_manifest
+from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
+from pipeline.run.config import Device, WorkerConfig, in_ray_cluster
+from pipeline.run.driver import RunSummary, run
+from pipeline.run.pool import LocalPool, Pool
+from pipeline.storage.urls import absolute_url
 
 SOME_FAILED = 3
 _SHOWN = 10
@@ -65,7 +65,7 @@ def _pool(config: WorkerConfig, kind: PoolKind | None, workers: int | None, gpus
         raise InvalidInput(f"--workers must be at least 1, not {workers}")
     kind = kind or ("ray" if (workers or 1) > 1 or in_ray_cluster() else "local")
     if kind == "ray":
-        from pipeline.ray_pool import RayPool  # importing Ray takes a second that the local pool need not spend
+        from pipeline.run.ray_pool import RayPool  # importing Ray takes a second that the local pool need not spend
 
         return RayPool(config, workers=workers, gpus_per_worker=gpus_per_worker)
     if (workers or 1) > 1:

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.console import exit_on_error, stdout
-from pipeline import tables
-from pipeline.output import check_output
-from pipeline.storage import Store
+from jobs.terminal.console import exit_on_error, stdout
+from pipeline.output import tables
+from pipeline.output.layout import check_output
+from pipeline.storage.store import Store
 
 app = typer.Typer(add_completion=False)
 

@@ -7,7 +7,7 @@ from). The same call goes on where the last one stopped, to the same weights.
 import torch
 import typer
 
-from jobs.console import exit_on_error, stdout
+from jobs.terminal.console import exit_on_error, stdout
 from jobs.training.curriculum import STAGES, Stage
 from jobs.training.keeper import BEST, LAST
 from jobs.training.pretrained import load_trunks, read_package
@@ -19,8 +19,8 @@ from model.network import AFBURR, untrained
 from model.segmenter import Precision
 from model.training import TrainingConfig
 from pipeline.errors import InvalidInput
-from pipeline.urls import absolute_url, name_of
-from pipeline.weights import load_network, names
+from pipeline.input.weights import load_network, names
+from pipeline.storage.urls import absolute_url, name_of
 
 IMAGENET = "imagenet"
 
@@ -40,7 +40,7 @@ def initial_network(init: str) -> AFBURR:
 def train(settings: Settings, network: AFBURR, reporter: Reporter, *, workers: int) -> None:
     """Train, or go on; on several workers through Ray Train. Raises as `learn` and `learn_together`."""
     if workers > 1:
-        from jobs.training.distributed import learn_together
+        from jobs.training.ray_train import learn_together
 
         learn_together(settings, network, reporter, workers=workers)
     else:

@@ -1,1 +1,1 @@
-"""What `vos-batch evaluate` is made of."""
+"""What masks score against a truth, what each part of the method is worth, and what a frame costs."""

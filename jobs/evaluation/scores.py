@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model.metrics import ObjectScore, rank_correlation
-from pipeline.storage import Store
-from pipeline.urls import name_of, parent_url
+from pipeline.storage.store import Store
+from pipeline.storage.urls import name_of, parent_url
 
 
 class Protocol(StrEnum):

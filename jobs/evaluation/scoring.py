@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.compute as pc
 
-from jobs import listing
+from jobs.datasets import listing
 from jobs.evaluation.scores import Evaluation, Protocol, SequenceScore
 from jobs.evaluation.truth import NotScored, TruthMask, belonging, check_size, notes_on_frames, truth_folder
 from model.metrics import ObjectScore, SequenceScorer
 from model.result import Labels
-from pipeline import rle, tables
-from pipeline.annotations import read_mask
 from pipeline.errors import InvalidInput
-from pipeline.frame_folder import natural_key
+from pipeline.input.frame_folder import natural_key
+from pipeline.input.masks import read_mask
+from pipeline.output import rle, tables
 from pipeline.overlap import Ahead
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 
 _MASK_SUFFIX = ".png"
 _FRAME_COLUMNS = ["frame_index", "frame_name", "prompted"]

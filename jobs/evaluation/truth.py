@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs import listing
+from jobs.datasets import listing
 from model.result import Labels
 from pipeline.errors import InvalidInput
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 
 _MASKS = "Annotations"
 

@@ -17,7 +17,7 @@ from jobs.training.motion import LabelMap, decoded, shrunk
 from jobs.training.sources import Still, is_held_back
 from model.result import VOID
 from pipeline.errors import InvalidInput
-from pipeline.storage import Store, read_url
+from pipeline.storage.store import Store, read_url
 
 _READERS = 8
 _SHORTER_SIDE = 256

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobs.training.reports import Learned
 from jobs.training.validation import Score
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -21,8 +21,8 @@ from jobs.training.validation import Validation
 from model.checkpoint import to_bytes
 from model.network import AFBURR
 from model.training import Losses, Trainer
-from pipeline.run import code_version
-from pipeline.storage import Store
+from pipeline.storage.store import Store
+from pipeline.version import code_version
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 _STATE = "state.pt"

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from jobs.training.validation import Score
 from model.training import Losses
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 
 LOG = "log.jsonl"
 LINE_EVERY = 50

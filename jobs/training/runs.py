@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from jobs.training.motion import LabelMap, Picture, shrunk
 from jobs.training.sources import Recorded, RecordedSequences
 from model.result import VOID
-from pipeline import rle, tables
 from pipeline.errors import InvalidInput
-from pipeline.manifest import VideoTask, read_manifest
-from pipeline.video import open_video
+from pipeline.input.manifest import VideoTask, read_manifest
+from pipeline.input.video import open_video
+from pipeline.output import rle, tables
 
 MAX_UNCERTAINTY = 0.03
 """Of a frame's most uncertain object. On video new to lite0-open a third of the object-frames lay below, and their mean

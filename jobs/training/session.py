@@ -14,7 +14,7 @@ from jobs.training.settings import Settings
 from model.network import AFBURR
 from model.synthetic import Clip
 from model.training import Trainer, fit
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 
 _NO_EVENTS = "no TensorBoard events: they need the extra, pip install 'vos-batch[train]'"
 _NO_VALIDATION = "no validation: the --stills hold no picture back (every tenth is, by its name); see --validate"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jobs import listing
+from jobs.datasets import listing
 from jobs.training.coco import read_coco
 from jobs.training.compose import Composition
 from jobs.training.curriculum import STAGES, Curriculum, Stage
@@ -12,7 +12,7 @@ from jobs.training.sources import DavisSequences, MovedStills, Source, read_stil
 from jobs.training.validation import Validation, composed_validation, davis_validation
 from model.training import TrainingConfig
 from pipeline.errors import InvalidInput
-from pipeline.storage import Store, read_url
+from pipeline.storage.store import Store, read_url
 
 _BEND = 0.02
 """Things change their shape by this share of a crop's side from frame to frame, as what lives does."""

@@ -13,10 +13,10 @@ import numpy as np
 
 from jobs.training.motion import Generator, LabelMap, Picture, Pose, bends, decoded, path, place
 from model.result import VOID
-from pipeline.annotations import read_mask
 from pipeline.errors import InvalidInput
-from pipeline.frame_folder import natural_key
-from pipeline.storage import Store
+from pipeline.input.frame_folder import natural_key
+from pipeline.input.masks import read_mask
+from pipeline.storage.store import Store
 
 _READERS = 8
 _SMALLEST_SHARE = 0.015

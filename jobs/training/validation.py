@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from jobs import listing
 from jobs.compose import held_back_composition
-from jobs.overlay import blend, contact_sheet
+from jobs.datasets import listing
+from jobs.pictures.overlay import blend, contact_sheet
 from jobs.training.compose import draw_clip
 from jobs.training.motion import LabelMap, Picture, decoded
 from jobs.training.sources import is_held_back
@@ -20,9 +20,9 @@ from model.network import AFBURR
 from model.result import VOID, Labels, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from model.synthetic import Clip
-from pipeline.annotations import read_mask
 from pipeline.errors import InvalidInput
-from pipeline.storage import Store
+from pipeline.input.masks import read_mask
+from pipeline.storage.store import Store
 
 _CLIPS, _FRAMES, _OBJECTS, _SEED = 6, 12, (1, 4), 0
 _SHEET_FRAMES, _SHEET_COLUMNS, _SHEET_WIDTH = 8, 4, 1200

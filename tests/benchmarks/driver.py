@@ -23,11 +23,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model.segmenter import SegmenterConfig
-from pipeline.backends import Entry
-from pipeline.config import WorkerConfig
-from pipeline.manifest import read_manifest
-from pipeline.run import RunSummary, run
-from pipeline.storage import Store
+from pipeline.input.manifest import read_manifest
+from pipeline.run.config import WorkerConfig
+from pipeline.run.driver import RunSummary, run
+from pipeline.storage.backends import Entry
+from pipeline.storage.store import Store
 from tests.pipeline.finished_pool import FinishedPool
 from tests.s3.servers import BUCKET, moto
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from jobs.benchmark import Cost, Setup, app, benchmark
 from pipeline.errors import InvalidInput
-from pipeline.weights import load_network
+from pipeline.input.weights import load_network
 
 SMALL = Setup(height=64, width=96, num_objects=(1, 3), frames=2, bank_rows=60)
 MEASURED = {"seconds", "speedup", "peak_bytes"}

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from jobs.cli import app
 from jobs.manifest import build
 from jobs.training.sources import is_held_back
-from pipeline.annotations import read_mask
-from pipeline.manifest import read_manifest
+from pipeline.input.manifest import read_manifest
+from pipeline.input.masks import read_mask
 from tests.jobs.training.material import write_stills
 
 HELD_BACK = [f"s{number}" for number in range(60) if is_held_back(f"s{number}.jpg")]

@@ -17,8 +17,8 @@ from jobs.convert_checkpoint import app, convert
 from model.checkpoint import fingerprint, our_name, read_card
 from model.network import AFBURR, untrained
 from pipeline.errors import InvalidCheckpoint
-from pipeline.storage import read_url
-from pipeline.weights import load_network
+from pipeline.input.weights import load_network
+from pipeline.storage.store import read_url
 
 NAMES = Path(__file__).parents[1] / "golden" / "state_dict_names.json"
 

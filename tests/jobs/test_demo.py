@@ -13,18 +13,18 @@ from typer.testing import CliRunner
 
 from jobs import demo
 from jobs.cli import app
-from jobs.console import stdout
-from jobs.overlay import Overlay
+from jobs.pictures.overlay import Overlay
+from jobs.terminal.console import stdout
 from model.metrics import ObjectScore
 from model.result import BankStatistics, FrameResult, ObjectStatistics
-from pipeline.commits import Commit, CommitLog
-from pipeline.frames import Frame
-from pipeline.manifest import read_manifest
-from pipeline.output import claim_output
-from pipeline.run import RunSummary
-from pipeline.storage import Store
-from pipeline.video import open_video
-from pipeline.writer import VideoWriter
+from pipeline.input.frames import Frame
+from pipeline.input.manifest import read_manifest
+from pipeline.input.video import open_video
+from pipeline.output.commits import Commit, CommitLog
+from pipeline.output.layout import claim_output
+from pipeline.output.writer import VideoWriter
+from pipeline.run.driver import RunSummary
+from pipeline.storage.store import Store
 
 
 def test_the_corpus_is_three_videos_with_their_first_masks(tmp_path: Path) -> None:

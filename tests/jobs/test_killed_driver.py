@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from model.segmenter import SegmenterConfig
-from pipeline.lease import Lease, LeaseTimes
-from pipeline.pool import LocalPool
-from pipeline.run import run
-from pipeline.storage import Store
+from pipeline.output.lease import Lease, LeaseTimes
+from pipeline.run.driver import run
+from pipeline.run.pool import LocalPool
+from pipeline.storage.store import Store
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
 

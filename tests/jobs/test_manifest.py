@@ -7,9 +7,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from jobs.manifest import app, build
-from pipeline.annotations import load_prompts
 from pipeline.errors import InvalidInput, InvalidManifest, InvalidPrompt
-from pipeline.manifest import VideoTask, read_manifest
+from pipeline.input.manifest import VideoTask, read_manifest
+from pipeline.input.masks import load_prompts
 
 SIZE = (6, 8)
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from jobs.manifest import app
 from jobs.manifest_check import check
 from pipeline.errors import InvalidManifest
-from pipeline.manifest import read_manifest
+from pipeline.input.manifest import read_manifest
 from tests.pipeline.corpus import FRAMES, HEIGHT, WIDTH, Corpus, png, write_corpus
 
 MASK = {"mask_uri": "walk-0.png", "mask_frame": 0}

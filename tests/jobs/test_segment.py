@@ -17,15 +17,15 @@ from typer.testing import CliRunner, Result
 
 from jobs import cli
 from jobs import segment as segment_module
-from jobs.console import interruptible
 from jobs.segment import app, report, worker_config
+from jobs.terminal.console import interruptible
 from model.checkpoint import to_bytes
 from model.network import untrained
-from pipeline import tables
 from pipeline.errors import InvalidCheckpoint
-from pipeline.pool import Failure
-from pipeline.run import RunSummary
-from pipeline.storage import Store
+from pipeline.output import tables
+from pipeline.run.driver import RunSummary
+from pipeline.run.pool import Failure
+from pipeline.storage.store import Store
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
 

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from jobs.segment import app
-from pipeline import tables
-from pipeline.schema import SCHEMAS
+from pipeline.output import tables
+from pipeline.output.schema import SCHEMAS
 from tests.pipeline.corpus import CHECKPOINT, Corpus, write_corpus, write_rows
 
 SECRETS = {name: f"5ec2e7-{name}" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}

@@ -8,13 +8,13 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.status import LastRun, app, read_status
-from pipeline.commits import Commit, CommitLog
-from pipeline.driver_tables import write_rows
 from pipeline.errors import InvalidOutput
-from pipeline.output import claim_output
-from pipeline.storage import Store
+from pipeline.output.commits import Commit, CommitLog
+from pipeline.output.layout import claim_output
+from pipeline.output.videos import write_rows
+from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit
-from tests.pipeline.test_schema import FAILURE
+from tests.pipeline.output.test_schema import FAILURE
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tables
+from pipeline.output import tables
 from tests.pipeline.corpus import CHECKPOINT, Corpus, write_corpus
 from tests.s3.servers import free_port, wait_until_it_listens
 

@@ -23,7 +23,7 @@ from jobs.training.validation import Score, Validation
 from model.checkpoint import from_bytes, read_card
 from model.network import AFBURR, untrained
 from model.synthetic import Clip
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 from tests.jobs.training.material import still, trainable, write_sequence, write_stills
 
 ROOT = Path(__file__).parents[2]

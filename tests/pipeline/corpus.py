@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoint import fingerprint
-from pipeline.commits import CommitLog
-from pipeline.config import WorkerConfig
-from pipeline.manifest import VideoTask, read_manifest
-from pipeline.storage import Store
-from pipeline.weights import load_network
+from pipeline.input.manifest import VideoTask, read_manifest
+from pipeline.input.weights import load_network
+from pipeline.output.commits import CommitLog
+from pipeline.run.config import WorkerConfig
+from pipeline.storage.store import Store
 from tests.pipeline.media import Rgb, moving_square, write_frames, write_video
 
 HEIGHT, WIDTH = 48, 64

@@ -4,10 +4,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipeline.pool import Event
-from pipeline.scheduler import Job
-from pipeline.worker import VideoOutcome, WorkerCounts
-from pipeline.writer import FileRecord, safe_name
+from pipeline.output.writer import FileRecord, safe_name
+from pipeline.run.pool import Event
+from pipeline.run.scheduler import Job
+from pipeline.run.worker import VideoOutcome, WorkerCounts
 from tests.pipeline.made_commits import make_commit
 
 _SLOTS = 64

@@ -1,8 +1,8 @@
 """Commits without a run."""
 
-from pipeline.commits import Commit
-from pipeline.storage import Store
-from pipeline.writer import FileRecord, safe_name
+from pipeline.output.commits import Commit
+from pipeline.output.writer import FileRecord, safe_name
+from pipeline.storage.store import Store
 
 
 def make_commit(video_id: str, identity: str = "a" * 32, *, attempt: str = "1", minute: int = 0) -> Commit:

@@ -11,8 +11,8 @@ import numpy as np
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from pipeline.frames import Frame, Rgb
-from pipeline.video import open_video
+from pipeline.input.frames import Frame, Rgb
+from pipeline.input.video import open_video
 
 
 def moving_square(num_frames: int, height: int, width: int) -> list[Rgb]:

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from model.segmenter import SegmenterConfig, VideoSegmenter
-from pipeline import tables
-from pipeline.annotations import load_prompts
-from pipeline.commits import CommitLog
-from pipeline.config import WorkerConfig
 from pipeline.errors import InvalidCheckpoint
-from pipeline.manifest import VideoTask
-from pipeline.pool import LocalPool, Pool
-from pipeline.run import RunSummary, run
-from pipeline.storage import Store
-from pipeline.video import open_video
-from pipeline.weights import load_network
+from pipeline.input.manifest import VideoTask
+from pipeline.input.masks import load_prompts
+from pipeline.input.video import open_video
+from pipeline.input.weights import load_network
+from pipeline.output import tables
+from pipeline.output.commits import CommitLog
+from pipeline.run.config import WorkerConfig
+from pipeline.run.driver import RunSummary, run
+from pipeline.run.pool import LocalPool, Pool
+from pipeline.storage.store import Store
 from tests.pipeline.corpus import (
     BROKEN,
     CHECKPOINT,

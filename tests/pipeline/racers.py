@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 
 
 def race(url: str, processes: int, names: int, contenders: int) -> list[list[int]]:

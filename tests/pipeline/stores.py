@@ -1,7 +1,7 @@
 """What tests ask of a store beyond what the pipeline needs."""
 
-from pipeline.retry import Retry
-from pipeline.storage import Store
+from pipeline.storage.retry import Retry
+from pipeline.storage.store import Store
 
 
 def exists(store: Store, name: str) -> bool:

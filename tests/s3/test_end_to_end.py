@@ -12,9 +12,9 @@ from typer.testing import CliRunner, Result
 
 from jobs import cli
 from jobs.status import read_status
-from pipeline import tables
-from pipeline.output import MARKER
-from pipeline.storage import Store
+from pipeline.output import tables
+from pipeline.output.layout import MARKER
+from pipeline.storage.store import Store
 from tests.pipeline.corpus import CHECKPOINT, FRAMES, Corpus, copy_corpus, digests, png, square_mask, write_corpus
 from tests.pipeline.media import moving_square
 from tests.s3.servers import BUCKET, S3, use

@@ -7,14 +7,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from jobs.status import read_status
-from pipeline import tables
-from pipeline.commits import CommitLog
-from pipeline.config import WorkerConfig
-from pipeline.driver_tables import sync_videos
-from pipeline.manifest import read_manifest
-from pipeline.output import claim_output
-from pipeline.run import run
-from pipeline.storage import Store
+from pipeline.input.manifest import read_manifest
+from pipeline.output import tables
+from pipeline.output.commits import CommitLog
+from pipeline.output.layout import claim_output
+from pipeline.output.videos import sync_videos
+from pipeline.run.config import WorkerConfig
+from pipeline.run.driver import run
+from pipeline.storage.store import Store
 from tests.benchmarks.driver import make_corpus
 from tests.pipeline.finished_pool import FinishedPool
 from tests.pipeline.made_commits import make_commit

@@ -10,13 +10,14 @@ from dataclasses import replace
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline import store_failures, tables
 from pipeline.errors import InvalidInput, InvalidOutput, StoreUnavailable
-from pipeline.output import claim_output
-from pipeline.storage import Store
+from pipeline.output import tables
+from pipeline.output.layout import claim_output
+from pipeline.storage import failures as store_failures
+from pipeline.storage.store import Store
 from tests.pipeline import racers
+from tests.pipeline.output.test_tables import segment
 from tests.pipeline.stores import Pauses
-from tests.pipeline.test_tables import segment
 from tests.s3.servers import BUCKET, S3, use
 from tests.s3.throttle import Throttle, throttled
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.result import BankStatistics, FrameResult, ObjectStatistics
-from pipeline.commits import Commit, CommitLog
-from pipeline.output import claim_output
-from pipeline.storage import Store
-from pipeline.writer import VideoWriter
+from pipeline.output.commits import Commit, CommitLog
+from pipeline.output.layout import claim_output
+from pipeline.output.writer import VideoWriter
+from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit
 
 LabelMap = NDArray[np.integer]

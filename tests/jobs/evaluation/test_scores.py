@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from jobs.evaluation.scores import write_scores
 from jobs.evaluation.scoring import evaluate
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 from tests.jobs.evaluation.scored import two_sequences
 
 

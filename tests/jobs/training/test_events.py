@@ -10,7 +10,7 @@ import pytest
 
 from jobs.training.events import open_events
 from jobs.training.validation import Score
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 from tests.jobs.training.test_reports import learned
 
 accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")

@@ -8,7 +8,7 @@ import pytest
 from jobs.training.reports import Learned, Log
 from jobs.training.validation import Score
 from model.training import Losses
-from pipeline.storage import Store
+from pipeline.storage.store import Store
 
 SCORE = Score(J=0.4, F=0.6, sheet=np.zeros((8, 8, 3), np.uint8))
 

@@ -8,8 +8,8 @@ import pytest
 from jobs.training.motion import decoded
 from jobs.training.runs import RunSequences
 from pipeline.errors import InvalidInput
-from pipeline.pool import LocalPool
-from pipeline.run import run
+from pipeline.run.driver import run
+from pipeline.run.pool import LocalPool
 from tests.pipeline.corpus import FRAMES, Corpus, config_for, square_mask, write_corpus
 from tests.pipeline.media import moving_square
 

@@ -1,0 +1,1 @@
+"""The layouts of datasets: read and written here and nowhere else."""

@@ -1,0 +1,1 @@
+"""Pictures: files to arrays and back, and what a person looks at."""

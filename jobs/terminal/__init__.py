@@ -1,0 +1,1 @@
+"""What every command does the same way at the terminal."""

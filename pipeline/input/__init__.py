@@ -1,0 +1,1 @@
+"""What a run reads: manifests, prompt masks, frames of videos, weights."""

@@ -1,0 +1,113 @@
+"""Frames of a folder of JPEG or PNG files, fetched side by side."""
+
+import re
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+
+import cv2
+import numpy as np
+
+from pipeline.errors import UnreadableVideo
+from pipeline.input.frames import Frame, Rgb, VideoInfo
+from pipeline.storage.store import Store
+
+PICTURE_CODECS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
+"""File endings (any case) that make a frame of a folder."""
+
+_FETCHES_AHEAD = 8
+"""Pictures that are fetched side by side, so that a store's latency does not set the frame rate."""
+
+
+class FrameFolder:
+    """A folder of JPEG or PNG files, in natural order."""
+
+    bad_packets = 0
+    """A picture that does not decode ends the video."""
+
+    def __init__(self, url: str) -> None:
+        """Lists the folder and decodes its first picture. Raises UnreadableVideo, StoreUnavailable."""
+        self._store = Store(url)
+        self._names = sorted(
+            (entry.name for entry in self._store.list() if not entry.is_folder and _picture_codec(entry.name)),
+            key=natural_key,
+        )
+        if not self._names:
+            raise UnreadableVideo(f"the folder {url} has no {', '.join(PICTURE_CODECS)} file: check video_uri")
+        for name in self._names:
+            if not _is_text(name):
+                raise UnreadableVideo(f"the folder {url} has a file name that is not UTF-8 ({name!a}): rename it")
+        height, width, _ = self._decode(self._names[0], self._fetch(self._names[0])).shape
+        self.info = VideoInfo(
+            width=width,
+            height=height,
+            fps=None,
+            rotation=0,
+            codec=_picture_codec(self._names[0]) or "",
+            num_frames=len(self._names),
+        )
+
+    def frames(self, start: int, end: int | None) -> Generator[Frame, None, None]:
+        """The frames [start, end). Raises UnreadableVideo, StoreUnavailable."""
+        names = self._names[start:end]
+        with closing(_fetched(self._fetch, names)) as fetched:
+            for index, (name, data) in enumerate(zip(names, fetched, strict=True), start):
+                yield Frame(index=index, name=name, timestamp_us=None, rgb=self._same_size(name, data), damaged=False)
+
+    def close(self) -> None:
+        """Nothing is held open between frames."""
+
+    def _same_size(self, name: str, data: bytes) -> Rgb:
+        rgb = self._decode(name, data)
+        height, width, _ = rgb.shape
+        if (width, height) != (self.info.width, self.info.height):
+            raise UnreadableVideo(
+                f"{self._store.url_of(name)} is {width}x{height}, the first frame {self.info.width}x"
+                f"{self.info.height}: give all frames of a folder one size"
+            )
+        return rgb
+
+    def _fetch(self, name: str) -> bytes:
+        try:
+            return self._store.get(name)
+        except FileNotFoundError as error:
+            raise UnreadableVideo(f"{self._store.url_of(name)} was deleted while it was read: restore it") from error
+
+    def _decode(self, name: str, data: bytes) -> Rgb:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        if picture is None:
+            raise UnreadableVideo(f"{self._store.url_of(name)} is not a whole picture: write or upload it again")
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _fetched(fetch: Callable[[str], bytes], names: Sequence[str]) -> Generator[bytes, None, None]:
+    """What `fetch` gives for each name, in order; up to `_FETCHES_AHEAD` are fetched or wait at a time."""
+    threads = ThreadPoolExecutor(_FETCHES_AHEAD, thread_name_prefix="fetch")
+    waiting: deque[Future[bytes]] = deque()
+    try:
+        for name in names:
+            waiting.append(threads.submit(fetch, name))
+            if len(waiting) == _FETCHES_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """A sort key under which frame2 comes before frame10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _picture_codec(name: str) -> str | None:
+    return PICTURE_CODECS.get(name[name.rfind(".") :].lower()) if "." in name else None

@@ -1,0 +1,70 @@
+"""Looking at what a manifest's row names before a run does: its video and its masks."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from pipeline.errors import PipelineError
+from pipeline.input.fields import Fault
+from pipeline.input.frames import VideoInfo
+from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.input.masks import load_prompts
+from pipeline.input.video import open_video
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What was found."""
+
+    task: VideoTask
+    """With `num_frames`, `height` and `width` as the video has them."""
+    faults: tuple[Fault, ...]
+    """Everything for which a run would refuse the video, as far as it shows without decoding all of it."""
+
+
+def inspect(task: VideoTask, *, binary_masks: bool = False) -> Inspection:
+    """Open the video, decode its first frame, and open every mask."""
+    try:
+        with open_video(task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame) as reader:
+            info = reader.info
+    except PipelineError as error:
+        return Inspection(task=task, faults=(_fault(task, str(error)),))
+    found = replace(task, num_frames=info.num_frames or task.num_frames, height=info.height, width=info.width)
+    return Inspection(task=found, faults=tuple(_faults(task, info, binary_masks)))
+
+
+def _faults(task: VideoTask, info: VideoInfo, binary_masks: bool) -> Iterator[Fault]:
+    if info.num_frames is not None:
+        yield from _beyond(task, info.num_frames)
+    on_frame = Counter(prompt.frame_index for prompt in task.prompts)
+    for frame_index in on_frame:
+        prompts = tuple(prompt for prompt in task.prompts if prompt.frame_index == frame_index)
+        alone = [fault for prompt in prompts for fault in _unusable(task, (prompt,), info, binary_masks)]
+        # Several masks of a frame may be right one by one and still contradict each other.
+        yield from alone or (_unusable(task, prompts, info, binary_masks) if len(prompts) > 1 else ())
+
+
+def _beyond(task: VideoTask, num_frames: int) -> Iterator[Fault]:
+    for prompt in task.prompts:
+        if prompt.frame_index >= num_frames:
+            yield _fault(
+                task,
+                f"prompt for frame {prompt.frame_index}, but the video ({task.video_uri}) has {num_frames} frames by "
+                "its header: correct frame_index",
+            )
+
+
+def _unusable(
+    task: VideoTask, prompts: tuple[PromptSource, ...], info: VideoInfo, binary_masks: bool
+) -> Iterator[Fault]:
+    try:
+        loaded = load_prompts(replace(task, prompts=prompts), info.height, info.width, binary_masks=binary_masks)
+        loaded[prompts[0].frame_index]
+    except PipelineError as error:
+        yield _fault(task, str(error))
+
+
+def _fault(task: VideoTask, message: str) -> Fault:
+    text = message.removeprefix(f"row {task.row}: ")
+    name = f"video {task.video_id!r}"
+    return Fault(task.row, text if text.startswith(name) else f"{name}: {text}")

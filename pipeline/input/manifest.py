@@ -1,0 +1,244 @@
+"""The manifest: which videos to segment and which masks prompt them, a video a row.
+
+Columns follow the design, section 6: `video_id`, `video_uri`, `prompts` (or `mask_uri` and `mask_frame` for one
+prompt), and optionally `start_frame`, `end_frame`, `num_frames`, `height`, `width`, `metadata`.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, groupby
+from typing import Any
+
+from pipeline.errors import InvalidManifest
+from pipeline.input.fields import MOST, Fault, Fields, unknown_column
+from pipeline.input.manifest_files import Row, check_format, read_rows, write_rows
+from pipeline.storage.store import Store, read_url
+from pipeline.storage.urls import absolute_url, name_of, parent_url, resolve
+
+_COLUMNS = (
+    "video_id",
+    "video_uri",
+    "prompts",
+    "mask_uri",
+    "mask_frame",
+    "start_frame",
+    "end_frame",
+    "num_frames",
+    "height",
+    "width",
+    "metadata",
+)
+_PROMPT_COLUMNS = ("frame_index", "mask_uri", "object_ids")
+_SHOWN_FAULTS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptSource:
+    """Where the mask of one prompted frame lies."""
+
+    frame_index: int
+    """Position in the whole video, from 0, whatever `start_frame` is."""
+    mask_uri: str
+    """Absolute URL of a label PNG."""
+    object_ids: tuple[int, ...] | None = None
+    """Ids the prompt speaks for, ascending; None: the ids found in the mask."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoTask:
+    """One row of the manifest: a video, or a span of its frames, and its prompts."""
+
+    video_id: str
+    """Unique in the manifest, free text."""
+    video_uri: str
+    """Absolute URL of a video file or of a folder of frames."""
+    prompts: tuple[PromptSource, ...]
+    """At least one, by ascending `frame_index`."""
+    start_frame: int = 0
+    end_frame: int | None = None
+    """Exclusive; None: the end of the video."""
+    num_frames: int | None = None
+    """Frames of the whole video; an estimate of cost only, as are `height` and `width` (pixels)."""
+    height: int | None = None
+    width: int | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Free, JSON values."""
+    row: int = field(default=0, compare=False)
+    """Row in the manifest (`manifest_files.Row`), for messages; 0 when the task does not come from one."""
+
+
+def read_manifest(url: str) -> list[VideoTask]:
+    """All rows of the manifest at a path or URL, in its order; relative URIs start at the manifest's folder.
+
+    Raises InvalidManifest that lists the faults of all rows, StoreUnavailable.
+    """
+    tasks, faults = parse_manifest(url)
+    _raise_faults(absolute_url(url), faults)
+    return tasks
+
+
+def parse_manifest(url: str) -> tuple[list[VideoTask], list[Fault]]:
+    """The rows without a fault, and the faults of the others; nothing that they name is opened.
+
+    Raises InvalidManifest for a file that is no manifest or has no rows, StoreUnavailable.
+    """
+    url = absolute_url(url)
+    check_format(url)
+    columns, rows = read_rows(url, _read(url))
+    faults = _faults_of_columns(columns or ())
+    unknown = set(columns or ()) - set(_COLUMNS)
+    tasks: list[VideoTask] = []
+    rows_of_ids: dict[str, int] = {}
+    number = 0
+    for number, row in enumerate(rows, 1):  # noqa: B007
+        before = len(faults)
+        task = _parse_row(row, unknown, parent_url(url), faults)
+        if task and task.video_id and (first := rows_of_ids.setdefault(task.video_id, row.number)) != row.number:
+            faults.append(Fault(row.number, f"video_id {task.video_id!r} is already that of row {first}"))
+        if task and len(faults) == before:
+            tasks.append(task)
+    if not number:
+        raise InvalidManifest(f"{url}: has no rows; write one for each video")
+    return tasks, faults
+
+
+def write_manifest(url: str, tasks: Iterable[VideoTask]) -> None:
+    """Write the tasks as a manifest; URIs below its folder become relative to it, so the folder can move.
+
+    Raises InvalidManifest when the name is not that of a format we write, InvalidOutput, StoreUnavailable.
+    """
+    url = absolute_url(url)
+    check_format(url)
+    base = parent_url(url)
+    Store(base).put(name_of(url), write_rows(url, [_columns_of(task, base) for task in tasks]))
+
+
+def _read(url: str) -> bytes:
+    try:
+        return read_url(url)
+    except FileNotFoundError:
+        raise InvalidManifest(f"{url}: no such manifest; write one with `vos-batch manifest build`") from None
+
+
+def _raise_faults(url: str, faults: Sequence[Fault]) -> None:
+    if not faults:
+        return
+    shown = [f"  {fault}" for fault in faults[:_SHOWN_FAULTS]]
+    if len(faults) > _SHOWN_FAULTS:
+        shown.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
+    counted = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    raise InvalidManifest("\n".join([f"{url}: {counted}; correct these rows and start again", *shown]))
+
+
+def _faults_of_columns(columns: Iterable[str]) -> list[Fault]:
+    return [Fault(0, unknown_column(name, _COLUMNS)) for name in columns if name not in _COLUMNS]
+
+
+def _parse_row(row: Row, unknown: Collection[str], base_url: str, faults: list[Fault]) -> VideoTask | None:
+    """What the row says as far as it can be read; its faults are noted. None: nothing of it can be read."""
+    if row.values is None:
+        faults.append(Fault(row.number, row.fault))
+        return None
+    values = {name: value for name, value in row.values.items() if name not in unknown}
+    return _parse_task(row.number, Fields(row.number, values, _COLUMNS, faults), base_url)
+
+
+def _parse_task(number: int, fields: Fields, base_url: str) -> VideoTask:
+    task = VideoTask(
+        video_id=fields.text("video_id"),
+        video_uri=fields.uri("video_uri", base_url),
+        prompts=tuple(sorted(_parse_prompts(fields, base_url), key=lambda prompt: prompt.frame_index)),
+        start_frame=fields.integer("start_frame", least=0) or 0,
+        end_frame=fields.integer("end_frame", least=1),
+        num_frames=fields.integer("num_frames", least=1),
+        height=fields.integer("height", least=1),
+        width=fields.integer("width", least=1),
+        metadata=fields.mapping("metadata"),
+        row=number,
+    )
+    _check_span(task, fields)
+    _check_same_frame(task, fields)
+    return task
+
+
+def _parse_prompts(fields: Fields, base_url: str) -> list[PromptSource]:
+    flat = fields.has("mask_uri") or fields.has("mask_frame")
+    if flat and fields.has("prompts"):
+        fields.fault("has both prompts and mask_uri or mask_frame; keep one of the two forms")
+        return []
+    if not flat and not fields.has("prompts"):
+        fields.fault("has no prompt; give prompts, or mask_uri and mask_frame")
+        return []
+    if flat:
+        found = [_parse_prompt(fields, "mask_frame", base_url)]
+    else:
+        listed = fields.objects("prompts", _PROMPT_COLUMNS)
+        found = [_parse_prompt(prompt, "frame_index", base_url) for prompt in listed]
+    return [prompt for prompt in found if prompt is not None]
+
+
+def _parse_prompt(fields: Fields, frame_column: str, base_url: str) -> PromptSource | None:
+    mask_uri = fields.uri("mask_uri", base_url)
+    object_ids = fields.object_ids("object_ids")
+    frame_index = fields.integer(frame_column, least=0)
+    if frame_index is None:
+        if not fields.has(frame_column):
+            fields.fault(f"{frame_column} is missing")
+        return None
+    return PromptSource(frame_index=frame_index, mask_uri=mask_uri, object_ids=object_ids)
+
+
+def _check_span(task: VideoTask, fields: Fields) -> None:
+    end = MOST if task.end_frame is None else task.end_frame
+    if end <= task.start_frame:
+        fields.fault(f"end_frame {end} is not after start_frame {task.start_frame}")
+        return
+    for prompt in task.prompts:
+        if not task.start_frame <= prompt.frame_index < end:
+            span = f"{task.start_frame} to {'the end' if task.end_frame is None else end - 1}"
+            fields.fault(f"the prompt of frame {prompt.frame_index} is outside the frames {span}")
+
+
+def _check_same_frame(task: VideoTask, fields: Fields) -> None:
+    for frame_index, prompts in groupby(task.prompts, key=lambda prompt: prompt.frame_index):
+        if any(_overlap(one, other) for one, other in combinations(prompts, 2)):
+            fields.fault(
+                f"several prompts of frame {frame_index} speak for the same object; "
+                "keep one, or give each its own object_ids"
+            )
+
+
+def _overlap(one: PromptSource, other: PromptSource) -> bool:
+    """Whether both may speak for one object: without object_ids that is not known, so it counts as yes."""
+    if one.object_ids is None or other.object_ids is None:
+        return True
+    return not set(one.object_ids).isdisjoint(other.object_ids)
+
+
+def _columns_of(task: VideoTask, base_url: str) -> dict[str, Any]:
+    columns = {
+        "video_id": task.video_id,
+        "video_uri": _relative(task.video_uri, base_url),
+        "prompts": [_prompt_columns_of(prompt, base_url) for prompt in task.prompts],
+        "start_frame": task.start_frame or None,
+        "end_frame": task.end_frame,
+        "num_frames": task.num_frames,
+        "height": task.height,
+        "width": task.width,
+        "metadata": task.metadata or None,
+    }
+    return {name: value for name, value in columns.items() if value is not None}
+
+
+def _prompt_columns_of(prompt: PromptSource, base_url: str) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        "frame_index": prompt.frame_index,
+        "mask_uri": _relative(prompt.mask_uri, base_url),
+    }
+    return columns if prompt.object_ids is None else columns | {"object_ids": list(prompt.object_ids)}
+
+
+def _relative(uri: str, base_url: str) -> str:
+    below = uri.removeprefix(f"{base_url.rstrip('/')}/")
+    # A rest that reads as something else (an empty name, "~", "a://b") stays absolute.
+    return below if below and resolve(below, base_url) == uri else uri

@@ -1,0 +1,247 @@
+"""Prompt masks: label PNGs as label maps; what cannot be a label map is refused with the reason.
+
+Legend: H, W size of a mask in pixels.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.result import VOID, Labels, Prompt
+from pipeline.errors import InvalidInput, InvalidPrompt
+from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.storage.store import read_url
+
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+_DEPTH_AT, _COLOUR_AT = 24, 25
+_STRETCH = {(0, 2): 85, (0, 4): 17}
+"""By (colour type, bits): Pillow stretches narrow grey samples to 0..255, but neither 1 bit nor palette indices."""
+_UNREADABLE_COLOURS = {2: "RGB", 4: "grey with an alpha channel", 6: "RGBA"}
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+_FEWEST_STEPS, _STEP_SHARE = 3, 0.9
+_FEWEST_DUST, _DUST_SHARE, _DUST_PIXELS = 8, 0.5, 4
+
+
+def read_mask(data: bytes, name: str, *, binary_masks: bool = False) -> Labels:
+    """The labels [H, W] in a PNG: palette index or grey value = object id, 0 background, 255 void.
+
+    What counts is the stored sample, 1 to 16 bits wide, so a 1-bit mask holds 0 and 1. With `binary_masks`
+    (DAVIS-2016) 255 is object 1 and other values are refused. `name` starts every message.
+    Raises InvalidPrompt.
+    """
+    depth, labels = _decode(data, name)
+    if binary_masks:
+        return _from_binary(labels, depth, name)
+    if _is_binary(labels):
+        raise InvalidPrompt(
+            f"{name}: holds only 0 and 255, and 255 means void; "
+            "if 255 marks the object (DAVIS-2016), add --binary-masks"
+        )
+    if _is_smoothed(labels):
+        raise InvalidPrompt(
+            f"{name}: most of its {len(ids_in(labels))} values occur only as steps between other values "
+            "or as single pixels: an anti-aliased or lossily compressed mask; save it without smoothing, "
+            "one value an object, and resize it with nearest"
+        )
+    return labels
+
+
+def ids_in(labels: Labels) -> tuple[int, ...]:
+    """The object ids that have a pixel in labels [H, W], ascending: neither background nor void."""
+    values = np.flatnonzero(np.bincount(labels.ravel()))
+    return tuple(int(value) for value in values if value not in (0, VOID))
+
+
+class Prompts(Mapping[int, Prompt]):
+    """The prompts of one video by ascending frame index, one a frame.
+
+    All are checked when this is made; kept are the compressed masks, so that memory does not grow with the size
+    of the pictures. A prompt is decoded when it is asked for.
+    """
+
+    def __init__(self, task: VideoTask, height: int, width: int, *, binary_masks: bool) -> None:
+        self._task = task
+        self._size = (height, width)
+        self._binary_masks = binary_masks
+        self._sources: dict[int, list[tuple[PromptSource, bytes]]] = {}
+        ids: set[int] = set()
+        for source in task.prompts:
+            data = _read(source.mask_uri, _mask_name(task, source))
+            self._sources.setdefault(source.frame_index, []).append((source, data))
+        for frame_index in self._sources:
+            ids.update(self[frame_index].object_ids)
+        self.object_ids = tuple(sorted(ids))
+        """All object ids that the prompts speak for, ascending."""
+
+    def __getitem__(self, frame_index: int) -> Prompt:
+        combined, *others = [self._decoded(source, data) for source, data in self._sources[frame_index]]
+        for other in others:
+            combined = _combine(combined, other, f"{_name(self._task)}: frame {frame_index}")
+        return combined
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def _decoded(self, source: PromptSource, data: bytes) -> Prompt:
+        name = _mask_name(self._task, source)
+        labels = read_mask(data, name, binary_masks=self._binary_masks)
+        return _checked(labels, source, self._size, name)
+
+
+def load_prompts(task: VideoTask, height: int, width: int, *, binary_masks: bool = False) -> Prompts:
+    """The prompts of a video of `height` x `width` pixels.
+
+    Labels [height, width] hold 0, the prompt's object ids and 255: what a mask shows of other ids is left out.
+    An id of `object_ids` without a pixel is kept: the object is not in this frame. Follows the design,
+    section 6. Raises InvalidPrompt, StoreUnavailable.
+    """
+    return Prompts(task, height, width, binary_masks=binary_masks)
+
+
+def _decode(data: bytes, name: str) -> tuple[int, Labels]:
+    """Bits of a sample, and the samples."""
+    if not data.startswith(_PNG):
+        kind = "a JPEG, whose compression changes ids" if data.startswith(_JPEG) else "not a PNG"
+        raise InvalidPrompt(f"{name}: is {kind}; save the mask as a palette or grey PNG")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            samples: Labels = np.asarray(image).astype(np.int32)
+    except _BROKEN as error:
+        raise InvalidPrompt(f"{name}: is a broken PNG ({error}); export or copy it again") from error
+    depth, colour = data[_DEPTH_AT], data[_COLOUR_AT]
+    if colour in _UNREADABLE_COLOURS:
+        raise InvalidPrompt(
+            f"{name}: is {_UNREADABLE_COLOURS[colour]}, and colours are not object ids; save it as a palette "
+            "or grey PNG, one value an object, 0 for the background"
+        )
+    np.floor_divide(samples, _STRETCH.get((colour, depth), 1), out=samples)
+    return depth, samples
+
+
+def _from_binary(labels: Labels, depth: int, name: str) -> Labels:
+    # A tool that shrinks PNGs stores 0 and 255 as one bit.
+    foreground = 1 if depth == 1 else 255
+    others = [value for value in np.unique(labels).tolist() if value not in (0, foreground)]
+    if others:
+        raise InvalidPrompt(
+            f"{name}: holds {_listed(others)} besides 0 and 255, so it is no binary mask; "
+            "leave out --binary-masks if these are object ids, else threshold the mask"
+        )
+    binary: Labels = (labels == foreground).astype(np.int32)
+    return binary
+
+
+def _listed(values: list[int]) -> str:
+    shown = ", ".join(map(str, values[:5]))
+    return shown if len(values) <= 5 else f"{shown}, ... ({len(values)} values)"
+
+
+def _is_binary(labels: Labels) -> bool:
+    return bool((labels == VOID).any()) and not ids_in(labels)
+
+
+def _is_smoothed(labels: Labels) -> bool:
+    """Whether most ids are by-products of smoothing or of lossy compression instead of drawn objects.
+
+    Smoothing puts steps between two values: pixels strictly between a lower and a higher neighbour. A drawn
+    object has an inside, or nothing higher beside it, so even a crowd of tiny objects is not made of steps.
+    Compression leaves dust: ids of several pixels that mostly touch no pixel of the same id.
+    """
+    ids = np.array(ids_in(labels))
+    if ids.size < _FEWEST_STEPS:
+        return False
+    pixels = _pixels_by_id(labels, ids)
+    if _are_most(_pixels_by_id(labels[_steps(labels)], ids) >= _STEP_SHARE * pixels, _FEWEST_STEPS):
+        return True
+    dust = _pixels_by_id(labels[_lonely(labels)], ids) >= _DUST_SHARE * pixels
+    return _are_most(dust & (pixels >= _DUST_PIXELS), _FEWEST_DUST)
+
+
+def _pixels_by_id(values: Labels, ids: NDArray[np.intp]) -> NDArray[np.intp]:
+    return np.bincount(values.ravel(), minlength=ids[-1] + 1)[ids]
+
+
+def _are_most(ids: NDArray[np.bool_], fewest: int) -> bool:
+    number = np.count_nonzero(ids)
+    return bool(number >= fewest and 2 * number >= ids.size)
+
+
+def _steps(labels: Labels) -> NDArray[np.bool_]:
+    lowest = np.minimum.reduce(_neighbours(labels))
+    highest = np.maximum.reduce(_neighbours(labels))
+    steps: NDArray[np.bool_] = (lowest < labels) & (labels < highest)
+    return steps
+
+
+def _lonely(labels: Labels) -> NDArray[np.bool_]:
+    lonely: NDArray[np.bool_] = np.logical_and.reduce([labels != other for other in _neighbours(labels)])
+    return lonely
+
+
+def _neighbours(labels: Labels) -> list[Labels]:
+    """The eight neighbours of every pixel, each [H, W]; beyond the border the picture is mirrored."""
+    height, width = labels.shape
+    padded = np.pad(labels, 1, mode="symmetric")
+    corners = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
+    return [padded[y : y + height, x : x + width] for y, x in corners]
+
+
+def _name(task: VideoTask) -> str:
+    return f"row {task.row}: video {task.video_id!r}"
+
+
+def _mask_name(task: VideoTask, source: PromptSource) -> str:
+    return f"{_name(task)}: mask {source.mask_uri}"
+
+
+def _checked(labels: Labels, source: PromptSource, size: tuple[int, int], name: str) -> Prompt:
+    if labels.shape != size:
+        raise InvalidPrompt(
+            f"{name}: is {_pixels(labels.shape)}, the video {_pixels(size)} (width x height, after its "
+            "rotation); make the mask in the video's size"
+        )
+    object_ids = source.object_ids or ids_in(labels)
+    if not object_ids:
+        raise InvalidPrompt(
+            f"{name}: has no object; prompt another frame, or name in object_ids what is not in frame "
+            f"{source.frame_index}"
+        )
+    kept = np.where(np.isin(labels, (*object_ids, VOID)), labels, 0)
+    return Prompt(labels=kept, object_ids=object_ids)
+
+
+def _read(uri: str, name: str) -> bytes:
+    try:
+        return read_url(uri)
+    except FileNotFoundError:
+        raise InvalidPrompt(f"{name}: no such file; correct mask_uri or put the mask there") from None
+    except InvalidInput as error:
+        raise InvalidPrompt(f"{name}: {error}") from error
+
+
+def _pixels(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"
+
+
+def _combine(one: Prompt, other: Prompt, name: str) -> Prompt:
+    """Both prompts of one frame as one: void is what no mask gives to an object and some mask calls void."""
+    contested = np.count_nonzero(_objects(one) & _objects(other))
+    if contested:
+        raise InvalidPrompt(
+            f"{name}: its masks give {contested} pixels to two objects; give every pixel to one of them"
+        )
+    labels = np.where(_objects(other) | (one.labels == 0), other.labels, one.labels)
+    return Prompt(labels=labels, object_ids=tuple(sorted({*one.object_ids, *other.object_ids})))
+
+
+def _objects(prompt: Prompt) -> NDArray[np.bool_]:
+    return np.isin(prompt.labels, prompt.object_ids)

@@ -1,0 +1,220 @@
+"""Rows of one video -> `masks` and `frames` files of one attempt, in bounded memory.
+
+The same rows give the same bytes, whoever writes them: nothing inside depends on run, attempt, host or clock.
+"""
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model.result import FrameResult, FrameStatistics, Labels, ObjectStatistics
+from pipeline.output import rle
+from pipeline.output.schema import SCHEMAS
+from pipeline.storage.store import Store
+
+ROWS_PER_GROUP = 65_536
+"""Rows of every row group but a file's last."""
+
+_ATTEMPT_FILE = re.compile(r"(?P<safe>.+-[0-9a-f]{16})-\d{8}T\d{6}-[0-9a-f]{8}-\d+\.parquet")
+"""`safe_name`, run id and the attempt's number."""
+
+_STATISTICS = tuple(FrameStatistics.__dataclass_fields__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """A file that a worker has put into the store."""
+
+    path: str
+    """Name below OUTPUT."""
+    rows: int
+    bytes: int
+    sha256: str
+    """Of the whole file, hexadecimal."""
+
+
+class FrameInfo(Protocol):
+    """What the writer needs of a decoded frame (`pipeline.input.frames.Frame` has it)."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def timestamp_us(self) -> int | None: ...
+    @property
+    def damaged(self) -> bool: ...
+
+
+def safe_name(video_id: str) -> str:
+    """A file name for any id: up to 60 readable characters of it, "-", 16 hex digits of its sha256."""
+    # Readers such as pyarrow and Spark skip files whose names begin with "." or "_".
+    readable = re.sub(r"[^A-Za-z0-9._-]", "_", video_id).lstrip("._-")[:60] or "video"
+    return f"{readable}-{hashlib.sha256(video_id.encode()).hexdigest()[:16]}"
+
+
+def attempt_name(run_id: str, number: int) -> str:
+    """Unique among all attempts of all runs at one OUTPUT, where run ids are."""
+    return f"{run_id}-{number}"
+
+
+def video_of(file_name: str) -> str | None:
+    """The safe name of the video whose attempt wrote this file; None for a file that no attempt of a run wrote."""
+    match = _ATTEMPT_FILE.fullmatch(file_name)
+    return match["safe"] if match else None
+
+
+class VideoWriter:
+    """The two files of one attempt at one video; a context manager that aborts unless finished.
+
+    `attempt` becomes part of the file names and must be unique among all attempts of all runs at the same
+    OUTPUT: a file that a commit lists is never written again.
+    """
+
+    def __init__(self, store: Store, video_id: str, attempt: str) -> None:
+        self._store = store
+        self._video_id = video_id
+        self._file = f"{safe_name(video_id)}-{attempt}.parquet"
+        self._folder = Path(tempfile.mkdtemp(prefix="vos-batch-"))
+        self._tables: dict[str, _TableFile] = {}
+        try:
+            for name in ("masks", "frames"):
+                self._tables[name] = _TableFile(SCHEMAS[name], self._folder / f"{name}.parquet")
+        except OSError:
+            self.abort()
+            raise
+
+    def add(self, frame: FrameInfo, result: FrameResult) -> None:
+        """Write one frame and its objects; frames come in presentation order."""
+        self._tables["frames"].append(_frame_row(self._video_id, frame, result))
+        for row in _mask_rows(self._video_id, frame, result):
+            self._tables["masks"].append(row)
+
+    def finish(self) -> dict[str, FileRecord]:
+        """Put both files into the store; their records by table name. StoreUnavailable when it fails."""
+        records = {name: self._put(name, table) for name, table in self._tables.items()}
+        self.abort()
+        return records
+
+    def _put(self, name: str, table: "_TableFile") -> FileRecord:
+        table.close()
+        path = f"{name}/{self._file}"
+        self._store.put_file(path, table.path)
+        return FileRecord(path=path, rows=table.rows, bytes=table.path.stat().st_size, sha256=_sha256(table.path))
+
+    def abort(self) -> None:
+        """Remove the temporary files; nothing more can be added."""
+        for table in self._tables.values():
+            table.discard()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+
+class _TableFile:
+    """A local Parquet file that grows by row groups; at most one group of rows is in memory."""
+
+    def __init__(self, schema: pa.Schema, path: Path) -> None:
+        self.path = path
+        self.rows = 0
+        self._schema = schema
+        self._columns: dict[str, list[object]] = {name: [] for name in schema.names}
+        self._buffered = 0
+        self._parquet = pq.ParquetWriter(str(path), schema, compression="zstd")
+
+    def append(self, row: Mapping[str, object]) -> None:
+        for name, column in self._columns.items():
+            column.append(row[name])
+        self.rows += 1
+        self._buffered += 1
+        if self._buffered == ROWS_PER_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        group = pa.Table.from_pydict(self._columns, schema=self._schema)
+        self._parquet.write_table(group, row_group_size=ROWS_PER_GROUP)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._columns = {name: [] for name in self._schema.names}
+        self._buffered = 0
+
+    def close(self) -> None:
+        if self._buffered:
+            self._flush()
+        self._parquet.close()
+
+    def discard(self) -> None:
+        self._clear()
+        with suppress(OSError):  # closing writes a footer, and the disk may be what failed
+            self._parquet.close()
+
+
+def _frame_row(video_id: str, frame: FrameInfo, result: FrameResult) -> dict[str, object]:
+    bank = result.bank
+    return {
+        "video_id": video_id,
+        "frame_index": frame.index,
+        "frame_name": frame.name,
+        "timestamp_us": frame.timestamp_us,
+        **{name: getattr(result.statistics, name, None) for name in _STATISTICS},
+        "num_objects": len(result.objects),
+        "bank_size": bank.size,
+        "merged": bank.merged,
+        "appended": bank.appended,
+        "evicted": bank.evicted,
+        "dropped": bank.dropped,
+        "bank_protected_share": bank.protected_share,
+        "prompted": result.prompted,
+        "damaged": frame.damaged,
+    }
+
+
+def _mask_rows(video_id: str, frame: FrameInfo, result: FrameResult) -> Iterator[dict[str, object]]:
+    for statistics in result.objects:
+        yield {
+            "video_id": video_id,
+            "frame_index": frame.index,
+            "timestamp_us": frame.timestamp_us,
+            **_mask_columns(result.labels, statistics),
+        }
+
+
+def _mask_columns(labels: Labels, statistics: ObjectStatistics) -> dict[str, object]:
+    mask = rle.encode(labels == statistics.object_id)
+    x, y, w, h = mask.box or (None,) * 4
+    return {
+        "object_id": statistics.object_id,
+        "height": labels.shape[0],
+        "width": labels.shape[1],
+        "rle": mask.counts,
+        "area": mask.area,
+        "bbox_x": x,
+        "bbox_y": y,
+        "bbox_w": w,
+        "bbox_h": h,
+        "score": statistics.score if mask.area else None,
+        "uncertainty": statistics.uncertainty,
+        "present": mask.area > 0,
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

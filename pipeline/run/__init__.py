@@ -1,0 +1,1 @@
+"""A run: what is missing is planned, segmented by workers, and committed by the one driver."""

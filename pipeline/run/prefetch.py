@@ -1,0 +1,92 @@
+"""A video that is open, with its prompts and its first frames decoded ahead; the next one opens meanwhile."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from pipeline.errors import PipelineError
+from pipeline.input.frames import Frame
+from pipeline.input.manifest import VideoTask
+from pipeline.input.masks import load_prompts
+from pipeline.input.video import open_video
+from pipeline.overlap import Ahead
+
+
+class Source:
+    """What a worker reads of one video; a context manager that closes it."""
+
+    def __init__(self, task: VideoTask, *, binary_masks: bool, queue_frames: int) -> None:
+        """Opens everything; at most `queue_frames` decoded frames wait. Raises as `open_video` and `load_prompts`."""
+        self.task = task
+        with ExitStack() as opened:
+            self.reader = opened.enter_context(
+                open_video(task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame)
+            )
+            info = self.reader.info
+            self.prompts = load_prompts(task, info.height, info.width, binary_masks=binary_masks)
+            self.frames: Ahead[Frame] = opened.enter_context(Ahead(self.reader, queue_frames))
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """End the decoding and release the file."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Prefetch:
+    """At most one source that is opened in a thread, so that waiting for a store falls into another video's time."""
+
+    def __init__(self, *, binary_masks: bool, queue_frames: int) -> None:
+        """As of `Source`."""
+        self._open = partial(Source, binary_masks=binary_masks, queue_frames=queue_frames)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+        self._lock = threading.Lock()
+        self._task: VideoTask | None = None
+        self._source: Future[Source] | None = None
+
+    def begin(self, task: VideoTask) -> None:
+        """Open what probably comes next, without waiting for it; closes the one before, if nobody asked for it."""
+        with self._lock:
+            self._drop()
+            self._task, self._source = task, self._thread.submit(self._open, task)
+
+    def take(self, task: VideoTask) -> Source:
+        """The source of `task`, opened now if it was not begun; the caller closes it. Raises as `Source`."""
+        with self._lock:
+            begun = self._source if self._task == task else None
+            if begun is not None:
+                self._task = self._source = None
+        if begun is None or begun.cancel():  # still behind another one
+            return self._open(task)
+        try:
+            return begun.result()
+        except PipelineError as error:
+            if not error.retryable:
+                raise
+        return self._open(task)  # what failed then may work now
+
+    def close(self) -> None:
+        """Close what nobody asked for; waits for what is being opened."""
+        with self._lock:
+            self._drop()
+        self._thread.shutdown()
+
+    def _drop(self) -> None:
+        if self._source is not None and not self._source.cancel():
+            self._thread.submit(_close, self._source)  # closing may wait for the store
+        self._task = self._source = None
+
+
+def _close(source: Future[Source]) -> None:
+    if source.exception() is None:
+        source.result().close()

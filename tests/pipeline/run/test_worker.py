@@ -1,0 +1,430 @@
+"""One worker: what it says of a video, how it fails, and that it leaves nothing behind."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from model import errors as model_errors
+from model.bank import BankConfig
+from model.result import FrameResult
+from model.segmenter import SegmenterConfig, VideoSegmenter
+from pipeline.errors import (
+    Interrupted,
+    InvalidCheckpoint,
+    InvalidInput,
+    InvalidPrompt,
+    OutOfMemory,
+    PipelineError,
+    SegmentationFailed,
+    StoreUnavailable,
+    UnreadableVideo,
+)
+from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.output.schema import VIDEOS
+from pipeline.output.writer import FrameInfo, VideoWriter
+from pipeline.run.config import WorkerConfig
+from pipeline.run.worker import VideoOutcome, VideoWorker, WorkerCounts, pick_device
+from pipeline.storage.store import Store
+from tests.pipeline.corpus import HEIGHT, WIDTH, config_for, png, square_mask
+from tests.pipeline.media import moving_square, write_frames, write_video
+
+SQUARES = moving_square(12, HEIGHT, WIDTH)
+LONG = moving_square(40, HEIGHT, WIDTH)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(scratch: Path) -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 frames."""
+    return write_video(tmp_path_factory.mktemp("video") / "v.mp4", SQUARES)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> str:
+    return str(tmp_path / "out")
+
+
+@pytest.fixture
+def worker(output: str) -> VideoWorker:
+    return ready(config_for(output))
+
+
+def ready(config: WorkerConfig) -> VideoWorker:
+    worker = VideoWorker(config)
+    worker.setup()
+    return worker
+
+
+def make_task(video: Path, folder: Path, *, prompts: tuple[int, ...] = (0,), **columns: Any) -> VideoTask:
+    """Prompted in these frames with the square of that frame."""
+    sources = []
+    for index in prompts:
+        mask = folder / f"mask-{index}.png"
+        mask.write_bytes(png(square_mask(SQUARES[min(index, 11)])))
+        sources.append(PromptSource(frame_index=index, mask_uri=f"file://{mask}"))
+    return VideoTask(video_id="my video", video_uri=f"file://{video}", prompts=tuple(sources), row=7, **columns)
+
+
+def write_cut_video(path: Path) -> Path:
+    """Six tenths of a file of 40 frames, with its whole index in front."""
+    write_video(path, LONG, options={"g": "1"}, container_options={"movflags": "faststart"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    return path
+
+
+def rows(output: str, outcome: VideoOutcome, table: str) -> list[dict[str, Any]]:
+    with Store(output).open(outcome.files[table].path) as file:
+        return list(pq.read_table(file).to_pylist())
+
+
+def frames_of(output: str, outcome: VideoOutcome) -> list[int]:
+    return [row["frame_index"] for row in rows(output, outcome, "frames")]
+
+
+class TestStatus:
+    def test_a_whole_video_is_complete(self, worker: VideoWorker, video: Path, tmp_path: Path, output: str) -> None:
+        outcome = worker.process(make_task(video, tmp_path), "a")
+        assert outcome.video["status"] == "complete"
+        assert (outcome.video["frames_expected"], outcome.video["frames_decoded"]) == (12, 12)
+        assert (outcome.video["width"], outcome.video["height"], outcome.video["fps"]) == (WIDTH, HEIGHT, 25)
+        assert (outcome.video["codec"], outcome.video["rotation"], outcome.video["bad_packets"]) == ("h264", 0, 0)
+        assert outcome.video["objects"] == [1]
+        assert frames_of(output, outcome) == list(range(12))
+
+    def test_a_cut_file_is_truncated_and_what_decoded_is_kept(
+        self, worker: VideoWorker, tmp_path: Path, output: str
+    ) -> None:
+        path = write_cut_video(tmp_path / "cut.mp4")
+        outcome = worker.process(make_task(path, tmp_path), "a")
+        decoded = outcome.video["frames_decoded"]
+        assert outcome.video["status"] == "truncated" and outcome.video["frames_expected"] == 40
+        assert isinstance(decoded, int) and 1 < decoded < 38
+        assert frames_of(output, outcome) == list(range(decoded))
+
+    def test_a_bad_packet_inside_makes_it_damaged(self, worker: VideoWorker, tmp_path: Path, output: str) -> None:
+        path = write_video(tmp_path / "v.avi", SQUARES, codec="mjpeg", pix_fmt="yuvj420p")
+        zero_packet(path, 5)
+        outcome = worker.process(make_task(path, tmp_path), "a")
+        assert (outcome.video["status"], outcome.video["bad_packets"]) == ("damaged", 1)
+        assert [row["damaged"] for row in rows(output, outcome, "frames")] == [n == 5 for n in range(11)]
+
+    def test_a_folder_is_complete(self, worker: VideoWorker, tmp_path: Path, output: str) -> None:
+        folder = write_frames(tmp_path / "frames", SQUARES[:4], ".png")
+        outcome = worker.process(make_task(folder, tmp_path), "a")
+        assert (outcome.video["status"], outcome.video["codec"], outcome.video["fps"]) == ("complete", "png", None)
+        names = [row["frame_name"] for row in rows(output, outcome, "frames")]
+        assert names == [f"{n:05d}.png" for n in range(4)]
+
+    def test_it_fills_its_columns_of_the_videos_table(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        outcome = worker.process(make_task(video, tmp_path), "a")
+        drivers = {"attempts", "identity", "code_version", "committed_at", "run_id"}
+        assert outcome.video.keys() == set(VIDEOS.names) - drivers
+        assert outcome.video["checkpoint"] == worker.config.checkpoint_fingerprint
+        stages = [outcome.video[f"seconds_{stage}"] for stage in ("decode", "network", "write")]
+        total = outcome.video["seconds_total"]
+        assert isinstance(total, float) and 0 < sum(map(float, stages)) <= total  # type: ignore[arg-type]
+
+    def test_every_row_is_waited_for_when_the_writer_is_slow(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add = VideoWriter.add
+
+        def slowly(self: VideoWriter, frame: FrameInfo, result: FrameResult) -> None:
+            time.sleep(0.1)
+            add(self, frame, result)
+
+        monkeypatch.setattr(VideoWriter, "add", slowly)
+        outcome = worker.process(make_task(video, tmp_path), "a")
+        assert frames_of(output, outcome) == list(range(12))
+
+
+class TestSpans:
+    def test_frame_numbers_are_the_sources(self, worker: VideoWorker, video: Path, tmp_path: Path, output: str) -> None:
+        task = make_task(video, tmp_path, prompts=(6,), start_frame=4, end_frame=9)
+        outcome = worker.process(task, "a")
+        assert (outcome.video["status"], outcome.video["frames_expected"]) == ("complete", 5)
+        assert frames_of(output, outcome) == [4, 5, 6, 7, 8]
+        masks = rows(output, outcome, "masks")
+        assert [row["frame_index"] for row in masks] == [6, 7, 8]
+        assert masks[0]["area"] == square_mask(SQUARES[6]).sum()
+
+    def test_the_prompted_mask_is_stored_as_given(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, output: str
+    ) -> None:
+        outcome = worker.process(make_task(video, tmp_path, prompts=(0, 8)), "a")
+        masks = rows(output, outcome, "masks")
+        assert [masks[n]["area"] for n in (0, 8)] == [square_mask(SQUARES[n]).sum() for n in (0, 8)]
+        prompted = [row["frame_index"] for row in rows(output, outcome, "frames") if row["prompted"]]
+        assert prompted == [0, 8]
+
+
+class TestPromptsBeyondTheEnd:
+    def test_it_is_refused_with_row_frame_and_end(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        with pytest.raises(InvalidPrompt, match=r"'my video' \(row 7\): prompt for frame 12.* after frame 11"):
+            worker.process(make_task(video, tmp_path, prompts=(0, 12)), "a")
+
+    def test_what_a_truncated_video_shows_is_kept(self, worker: VideoWorker, tmp_path: Path, output: str) -> None:
+        path = write_cut_video(tmp_path / "cut.mp4")
+        outcome = worker.process(make_task(path, tmp_path, prompts=(0, 39)), "a")
+        assert outcome.video["status"] == "truncated"
+        assert len(rows(output, outcome, "masks")) == outcome.video["frames_decoded"]
+        with pytest.raises(InvalidPrompt, match="frame 39"):
+            worker.process(make_task(path, tmp_path, prompts=(39,)), "b")
+
+
+class TestFailures:
+    """`nothing_is_left` holds for each: no thread, no temporary folder."""
+
+    @pytest.mark.parametrize(
+        ("raised", "expected", "retryable"),
+        [
+            (model_errors.NonFinite("NaN in features"), SegmentationFailed, False),
+            (model_errors.OutOfMemory("9 GiB"), OutOfMemory, True),
+            (model_errors.BudgetTooSmall("100 rows"), SegmentationFailed, False),
+        ],
+    )
+    def test_the_network_names_video_and_frame(
+        self,
+        worker: VideoWorker,
+        video: Path,
+        tmp_path: Path,
+        output: str,
+        monkeypatch: pytest.MonkeyPatch,
+        raised: Exception,
+        expected: type[PipelineError],
+        retryable: bool,
+    ) -> None:
+        fail_at(monkeypatch, 4, raised)
+        with pytest.raises(expected, match=f"'my video', frame 6: .*{raised}") as error:
+            worker.process(make_task(video, tmp_path, prompts=(2,), start_frame=2), "a")
+        assert type(error.value) is expected and error.value.retryable == retryable
+        assert getattr(error.value, "frame_index", None) == 6
+        assert Store(output).list("masks") == Store(output).list("frames") == []
+
+    def test_a_worker_goes_on_after_an_error(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patched, pytest.raises(SegmentationFailed):
+            fail_at(patched, 0, model_errors.NonFinite("NaN"))
+            worker.process(make_task(video, tmp_path), "a")
+        after = worker.process(make_task(video, tmp_path), "b")
+        alone = ready(worker.config).process(make_task(video, tmp_path), "c")
+        for table in ("masks", "frames"):
+            assert after.files[table].sha256 == alone.files[table].sha256
+
+    def test_a_budget_that_is_too_small_is_refused_before_the_first_frame(
+        self, video: Path, tmp_path: Path, output: str
+    ) -> None:
+        worker = ready(config_for(output, segmenter=SegmenterConfig(bank=BankConfig(budget=47))))
+        # 3 x 4 positions, two channels, two frames.
+        with pytest.raises(InvalidInput, match=r"video 'my video': .*47 .*48"):
+            worker.process(make_task(video, tmp_path), "a")
+        assert worker.counts.frames_done == 0
+
+    def test_an_unreadable_video_is_named(self, worker: VideoWorker, tmp_path: Path) -> None:
+        with pytest.raises(UnreadableVideo, match=r"^video 'my video' \(row 7\): .*gone\.mp4 does not exist"):
+            worker.process(make_task(tmp_path / "gone.mp4", tmp_path), "a")
+
+    def test_garbage_is_named(self, worker: VideoWorker, tmp_path: Path) -> None:
+        (tmp_path / "v.mp4").write_bytes(b"no video at all " * 100)
+        with pytest.raises(UnreadableVideo, match=r"^video 'my video' \(row 7\): .*v\.mp4 is not a video"):
+            worker.process(make_task(tmp_path / "v.mp4", tmp_path), "a")
+
+    def test_a_video_is_named_once(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        with pytest.raises(InvalidPrompt) as error:
+            worker.process(make_task(video, tmp_path, prompts=(0, 12)), "a")
+        assert str(error.value).count("'my video'") == str(error.value).count("row 7") == 1
+
+    def test_a_start_beyond_the_end_is_named(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        task = make_task(video, tmp_path, prompts=(20,), start_frame=15)
+        with pytest.raises(InvalidInput, match=r"'my video' \(row 7\): it has no frame 15 .*correct start_frame"):
+            worker.process(task, "a")
+
+    def test_a_start_beyond_the_end_of_a_folder_is_named(self, worker: VideoWorker, tmp_path: Path) -> None:
+        folder = write_frames(tmp_path / "frames", SQUARES[:4], ".png")
+        task = make_task(folder, tmp_path, prompts=(4,), start_frame=4, end_frame=9)
+        with pytest.raises(InvalidInput, match=r"'my video' \(row 7\): it has no frame 4 "):
+            worker.process(task, "a")
+
+    @pytest.mark.parametrize("at", [0, 3])
+    def test_a_worker_that_is_told_to_stop_ends_at_its_next_frame(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch, at: int
+    ) -> None:
+        step, calls = VideoSegmenter.step, iter(range(1, 10**6))
+
+        def stopping(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+            if next(calls) == at:
+                worker.stop()
+            return step(self, *arguments, **options)
+
+        monkeypatch.setattr(VideoSegmenter, "step", stopping)
+        if not at:
+            worker.stop()
+        with pytest.raises(Interrupted, match=rf"'my video' \(row 7\): stopped before frame {at}$") as error:
+            worker.process(make_task(video, tmp_path), "a")
+        assert error.value.retryable
+        assert worker.counts.frames_done == at
+        assert Store(output).list("masks") == Store(output).list("frames") == []
+        with pytest.raises(Interrupted):  # for good
+            worker.process(make_task(video, tmp_path), "b")
+
+    def test_a_picture_that_breaks_off_the_decoding_is_named(self, worker: VideoWorker, tmp_path: Path) -> None:
+        folder = write_frames(tmp_path / "frames", SQUARES, ".png")
+        (folder / "00009.png").write_bytes(b"garbage")
+        with pytest.raises(UnreadableVideo, match=r"00009\.png"):
+            worker.process(make_task(folder, tmp_path), "a")
+
+    def test_a_mask_of_another_size_is_named(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        task = make_task(video, tmp_path)
+        (tmp_path / "mask-0.png").write_bytes(png(np.ones((HEIGHT, WIDTH - 2), np.uint8)))
+        with pytest.raises(InvalidPrompt, match=r"'my video': mask .*mask-0\.png: is 62 x 48"):
+            worker.process(task, "a")
+
+    def test_a_store_that_fails_can_be_tried_again(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(self: Store, name: str, local_path: object) -> None:
+            raise StoreUnavailable("no answer")
+
+        monkeypatch.setattr(Store, "put_file", fail)
+        with pytest.raises(StoreUnavailable) as error:
+            worker.process(make_task(video, tmp_path), "a")
+        assert error.value.retryable
+
+    def test_an_error_of_the_writer_comes_out(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_arguments: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("pipeline.run.worker.VideoWriter.add", fail)
+        with pytest.raises(OSError, match="No space left"):
+            worker.process(make_task(video, tmp_path), "a")
+
+
+class TestAttempts:
+    def test_two_attempts_write_the_same_under_other_names(
+        self, worker: VideoWorker, video: Path, tmp_path: Path
+    ) -> None:
+        one, other = (worker.process(make_task(video, tmp_path), attempt) for attempt in "ab")
+        for table in ("masks", "frames"):
+            assert one.files[table].sha256 == other.files[table].sha256
+            assert one.files[table].path != other.files[table].path
+
+    def test_frames_are_counted_over_videos(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        for attempt in "ab":
+            worker.process(make_task(video, tmp_path, prompts=(0,), end_frame=5), attempt)
+        assert worker.counts == WorkerCounts(frames_done=10, frames_begun=10, videos_begun=2)
+
+
+class TestPreparing:
+    def test_it_changes_nothing_in_what_is_written(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        task = make_task(video, tmp_path)
+        one = worker.process(task, "a")
+        worker.prepare(task)
+        other = worker.process(task, "b")
+        assert [file.sha256 for file in one.files.values()] == [file.sha256 for file in other.files.values()]
+        worker.close()
+
+    def test_an_error_is_that_of_its_own_video(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        gone = make_task(tmp_path / "gone.mp4", tmp_path)
+        worker.prepare(gone)
+        worker.process(make_task(video, tmp_path), "a")
+        with pytest.raises(PipelineError, match=r"gone\.mp4 does not exist"):
+            worker.process(gone, "a")
+        worker.close()
+
+    def test_what_nobody_asked_for_is_closed_with_the_worker(
+        self, worker: VideoWorker, video: Path, tmp_path: Path
+    ) -> None:
+        worker.prepare(make_task(video, tmp_path))
+        worker.close()  # the fixture looks for threads
+
+
+class TestSetup:
+    def test_it_sets_the_torch_threads(self, output: str) -> None:
+        before = torch.get_num_threads()
+        try:
+            ready(config_for(output, torch_threads=2))
+            assert torch.get_num_threads() == 2
+        finally:
+            torch.set_num_threads(before)
+
+    def test_other_weights_than_planned_are_refused(self, output: str) -> None:
+        with pytest.raises(InvalidCheckpoint, match=r"untrained has the fingerprint \w{16} here and 0{16} "):
+            ready(config_for(output, checkpoint_fingerprint="0" * 16))
+
+    def test_work_before_it_is_a_mistake_of_the_caller(self, output: str, video: Path, tmp_path: Path) -> None:
+        with pytest.raises(RuntimeError, match="setup"):
+            VideoWorker(config_for(output)).process(make_task(video, tmp_path), "a")
+
+    def test_a_closed_worker_has_let_go_of_the_network(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        worker.close()
+        with pytest.raises(RuntimeError, match="setup"):
+            worker.process(make_task(video, tmp_path), "a")
+
+
+class TestDevice:
+    @pytest.fixture(autouse=True)
+    def no_cuda(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    @pytest.mark.parametrize(("device", "reserved"), [("cpu", 0.0), ("cpu", 1.0), ("auto", 0.0)])
+    def test_the_cpu_where_nothing_else_was_promised(self, output: str, device: str, reserved: float) -> None:
+        assert pick_device(config_for(output, device=device, reserved_gpus=reserved)).type == "cpu"
+
+    @pytest.mark.parametrize(("device", "reserved"), [("cuda", 0.0), ("auto", 1.0), ("auto", 0.5)])
+    def test_no_silent_cpu_instead_of_a_gpu(self, output: str, device: str, reserved: float) -> None:
+        with pytest.raises(InvalidInput, match=r"torch sees none.*--device cpu"):
+            pick_device(config_for(output, device=device, reserved_gpus=reserved))
+
+    def test_auto_takes_the_gpu_that_is_there(self, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        assert pick_device(config_for(output, device="auto")) == torch.device("cuda", 0)
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, call: int, error: Exception) -> None:
+    """Let the segmenter raise at this call, counted from 0."""
+    step, calls = VideoSegmenter.step, iter(range(10**6))
+
+    def failing(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+        if next(calls) == call:
+            raise error
+        return step(self, *arguments, **options)
+
+    monkeypatch.setattr(VideoSegmenter, "step", failing)
+
+
+def zero_packet(path: Path, number: int) -> None:
+    """Overwrite one packet of a file with zeros."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][number]
+    start = data.index(bytes(packet))
+    data[start : start + packet.size] = bytes(packet.size)
+    path.write_bytes(data)
