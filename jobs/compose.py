@@ -3,41 +3,15 @@
 Made of the stills that training holds back, so that what a checkpoint scores on them it has not learnt.
 """
 
-import io
-
 import numpy as np
 import typer
-from PIL import Image
 
-from jobs.pictures.overlay import object_colour
+from jobs.datasets.davis import write_sequence
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.training.compose import Composition, draw_clip
-from jobs.training.motion import LabelMap, Picture
-from jobs.training.sources import MovedStills, read_stills, usable
-from model.synthetic import Clip
+from jobs.training.held_back import held_back_composition
 from pipeline.storage.store import Store
 from pipeline.storage.urls import absolute_url
-
-_JPEG_QUALITY = 92
-
-
-def held_back_composition(stills: list[str], *, frames: int, side: int, objects: tuple[int, int]) -> Composition:
-    """Slow clips of held-back stills: every second cut-out is the double of an object that is there already."""
-    pictures = usable([still for folder in stills for still in read_stills(folder, held_back=True)])
-    return Composition(
-        sources=[MovedStills(pictures)],
-        shares=[1.0],
-        cutouts=pictures,
-        frames=frames,
-        side=side,
-        min_objects=objects[0],
-        max_objects=objects[1],
-        pastes=2.0,
-        lookalikes=0.5,
-        newcomers=0.0,
-        generated=0.0,
-        speed=0.4,
-    )
 
 
 def compose(output: str, composition: Composition, *, clips: int, seed: int) -> None:
@@ -45,29 +19,7 @@ def compose(output: str, composition: Composition, *, clips: int, seed: int) -> 
     store = Store(output)
     for number in range(clips):
         clip = draw_clip(np.random.default_rng([seed, number]), composition)
-        _write(store, f"clip-{number:02d}", clip)
-
-
-def _write(store: Store, name: str, clip: Clip) -> None:
-    for t, (frame, labels) in enumerate(zip(clip.frames, clip.labels, strict=True)):
-        store.put(f"JPEGImages/{name}/{t:05d}.jpg", _jpeg(frame))
-        store.put(f"Annotations/{name}/{t:05d}.png", _palette_png(labels))
-
-
-def _jpeg(frame: Picture) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return buffer.getvalue()
-
-
-def _palette_png(labels: LabelMap) -> bytes:
-    picture = Image.fromarray(labels)
-    picture.putpalette(
-        [channel for number in range(256) for channel in (object_colour(number) if number else (0, 0, 0))]
-    )
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+        write_sequence(store, f"clip-{number:02d}", clip.frames, clip.labels)
 
 
 app = typer.Typer(add_completion=False)

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 
-from jobs.manifest import build
+from jobs.datasets.manifests import build
 from jobs.pictures.overlay import Overlay, render_video, write_overlay_video
-from jobs.segment import SOME_FAILED, report, segment, tell_of_weights, worker_config
 from jobs.terminal.console import exit_on_error, stdout
+from jobs.terminal.launch import SOME_FAILED, report, segment, tell_of_weights, worker_config
 from model.metrics import ObjectScore, score_sequence
 from model.segmenter import SegmenterConfig
 from model.synthetic import Clip, make_clip

@@ -6,29 +6,17 @@ The same as `python -m jobs.segment`, which is what `ray job submit` calls.
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
-from typing import Literal
 
 import typer
-from rich.console import Console
 
 from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
-from jobs.terminal.progress import show_progress
+from jobs.terminal.launch import SOME_FAILED, PoolKind, report, segment, tell_of_weights, worker_config
 from model.bank import BankConfig
-from model.checkpoint import UNTRAINED, fingerprint
 from model.segmenter import Precision, SegmenterConfig
-from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import VideoTask, read_manifest
-from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
-from pipeline.run.config import Device, WorkerConfig, in_ray_cluster
-from pipeline.run.driver import RunSummary, run
-from pipeline.run.pool import LocalPool, Pool
-from pipeline.storage.urls import absolute_url
-
-SOME_FAILED = 3
-_SHOWN = 10
-
-PoolKind = Literal["local", "ray"]
+from pipeline.input.weights import DEFAULT_CHECKPOINT
+from pipeline.run.config import Device
 
 
 class BankChoice(StrEnum):
@@ -36,98 +24,6 @@ class BankChoice(StrEnum):
 
     DEFAULT = "default"
     PUBLISHED = "published"
-
-
-def segment(
-    tasks: Sequence[VideoTask],
-    config: WorkerConfig,
-    *,
-    console: Console,
-    pool: PoolKind | None = None,
-    workers: int | None = None,
-    gpus_per_worker: float | None = None,
-) -> RunSummary:
-    """Segment the tasks and show how far it is; what is left open (None) follows from the machine.
-
-    Raises:
-        PipelineError: the run as a whole could not be started or go on.
-    """
-
-    def tell(line: str) -> None:
-        console.out(line, highlight=False)
-
-    with show_progress(console) as on_progress:
-        return run(tasks, config, _pool(config, pool, workers, gpus_per_worker), on_progress=on_progress, tell=tell)
-
-
-def _pool(config: WorkerConfig, kind: PoolKind | None, workers: int | None, gpus_per_worker: float | None) -> Pool:
-    if workers is not None and workers < 1:
-        raise InvalidInput(f"--workers must be at least 1, not {workers}")
-    kind = kind or ("ray" if (workers or 1) > 1 or in_ray_cluster() else "local")
-    if kind == "ray":
-        from pipeline.run.ray_pool import RayPool  # importing Ray takes a second that the local pool need not spend
-
-        return RayPool(config, workers=workers, gpus_per_worker=gpus_per_worker)
-    if (workers or 1) > 1:
-        raise InvalidInput(f"the local pool has one worker, not {workers}: use --pool ray")
-    return LocalPool(replace(config, reserved_gpus=gpus_per_worker or 0.0))
-
-
-def worker_config(
-    *,
-    output: str,
-    checkpoint: str = DEFAULT_CHECKPOINT,
-    segmenter: SegmenterConfig | None = None,
-    binary_masks: bool = False,
-    device: Device = "auto",
-    torch_threads: int = 1,
-) -> WorkerConfig:
-    """The configuration of a run; reads the weights once, for their fingerprint.
-
-    Raises:
-        InvalidCheckpoint: the weights cannot be used.
-        InvalidInput: a setting is out of range.
-    """
-    checkpoint = checkpoint if checkpoint in names() else absolute_url(checkpoint)
-    return WorkerConfig(
-        output=absolute_url(output),
-        checkpoint=checkpoint,
-        checkpoint_fingerprint=fingerprint(load_network(checkpoint)),
-        segmenter=segmenter or SegmenterConfig(),
-        binary_masks=binary_masks,
-        device=device,
-        torch_threads=torch_threads,
-    )
-
-
-def tell_of_weights(checkpoint: str, console: Console) -> None:
-    """Say what a user must know before using the masks."""
-    if checkpoint in UNTRAINED:
-        console.out(
-            "note: these weights are untrained, the masks will mean nothing (see --checkpoint)", highlight=False
-        )
-    elif licence := read_card(checkpoint).get("licence"):
-        console.out(f"weights {without_credentials(checkpoint)}: {licence}", highlight=False)
-
-
-def report(summary: RunSummary, console: Console, *, output: str) -> None:
-    """Say in a few lines what the run did."""
-    if not summary.complete and not summary.failed:
-        console.out(f"nothing to do: all {summary.skipped} videos are complete in {output}", highlight=False)
-        return
-    skipped = f", {summary.skipped} were complete before" if summary.skipped else ""
-    console.out(f"{summary.complete} videos ({summary.frames} frames) segmented{skipped}", highlight=False)
-    for word, ids in (("truncated", summary.truncated), ("damaged", summary.damaged)):
-        if ids:
-            console.out(f"{len(ids)} {word}: {_few(ids)}", highlight=False)
-    for video_id, failure in list(summary.failed.items())[:_SHOWN]:
-        console.out(f"failed: {video_id}: {failure.message}", highlight=False)
-    if len(summary.failed) > _SHOWN:
-        console.out(f"and {len(summary.failed) - _SHOWN} more: vos-batch status {output}", highlight=False)
-
-
-def _few(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
 
 
 def _chosen(tasks: Sequence[VideoTask], only: Sequence[str], limit: int | None) -> list[VideoTask]:

@@ -94,7 +94,7 @@ def faults(folder: Path) -> list[str]:
             continue
         for name in sorted(_imports(folder, module)):
             found += [f"{where} {fault}" for fault in _faults_of_import(folder, module, name, known)]
-        if package == "jobs" and "." not in module and not _is_command(folder, module):
+        if package == "jobs" and _room(module, folder) == GROUND and not _is_command(folder, module):
             found.append(f"{where} is no command: it belongs into a room of jobs")
     return found + _circles(folder, known)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from jobs.compose import held_back_composition
 from jobs.datasets import listing
 from jobs.pictures.overlay import blend, contact_sheet
 from jobs.training.compose import draw_clip
+from jobs.training.held_back import held_back_composition
 from jobs.training.motion import LabelMap, Picture, decoded
 from jobs.training.sources import is_held_back
 from model.metrics import ObjectScore, SequenceScorer, mean_scores

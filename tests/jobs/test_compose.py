@@ -7,7 +7,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from jobs.cli import app
-from jobs.manifest import build
+from jobs.datasets.manifests import build
 from jobs.training.sources import is_held_back
 from pipeline.input.manifest import read_manifest
 from pipeline.input.masks import read_mask

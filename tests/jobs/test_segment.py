@@ -16,9 +16,10 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from jobs import cli
-from jobs import segment as segment_module
-from jobs.segment import app, report, worker_config
+from jobs.segment import app
+from jobs.terminal import launch
 from jobs.terminal.console import interruptible
+from jobs.terminal.launch import report, worker_config
 from model.checkpoint import to_bytes
 from model.network import untrained
 from pipeline.errors import InvalidCheckpoint
@@ -222,7 +223,7 @@ class TestInterruption:
         def interrupted(*_arguments: object, **_options: object) -> RunSummary:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(segment_module, "run", interrupted)
+        monkeypatch.setattr(launch, "run", interrupted)
         result = call(corpus.manifest, output)
         assert result.exit_code == 130 and "interrupted: what is complete stays" in result.output
 
@@ -250,7 +251,7 @@ class TestInterruption:
         """Also in the middle of a clean-up that would take for ever."""
         program = (
             "import signal, time\n"
-            "from jobs.console import interruptible\n"
+            "from jobs.terminal.console import interruptible\n"
             "with interruptible():\n"
             "    try:\n"
             "        print('works', flush=True); time.sleep(600)\n"

@@ -5,7 +5,8 @@ from dataclasses import fields
 import pytest
 from typer.testing import CliRunner
 
-from jobs.benchmark import Cost, Setup, app, benchmark
+from jobs.benchmark import app
+from jobs.evaluation.cost import Cost, Setup, benchmark
 from pipeline.errors import InvalidInput
 from pipeline.input.weights import load_network
 

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from jobs.manifest import app, build
+from jobs.datasets.manifests import build
+from jobs.manifest import app
 from pipeline.errors import InvalidInput, InvalidManifest, InvalidPrompt
 from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.masks import load_prompts

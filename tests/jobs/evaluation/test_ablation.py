@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from jobs.ablate import variants
 from jobs.cli import app
+from jobs.evaluation.ablation import variants
 from model.segmenter import SegmenterConfig
 from tests.jobs.test_compose import HELD_BACK, composed
 from tests.jobs.training.material import write_stills

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from jobs.datasets.check import check
 from jobs.manifest import app
-from jobs.manifest_check import check
 from pipeline.errors import InvalidManifest
 from pipeline.input.manifest import read_manifest
 from tests.pipeline.corpus import FRAMES, HEIGHT, WIDTH, Corpus, png, write_corpus
