@@ -398,7 +398,7 @@ class TestLossesInTurn:
         self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lack = Failure(cause="OutOfMemory", message="no memory", retryable=True)
-        monkeypatch.setattr("tests.pipeline.test_ray_pool.JOB_DONE", lack)
+        monkeypatch.setattr("tests.pipeline.run.test_ray_pool.JOB_DONE", lack)
         done = WorkerCounts(frames_done=3, frames_begun=3, videos_begun=1)
         script += [WorkerCounts(), done, WorkerCounts(), done]
         with self.pool(config) as pool:
