@@ -13,7 +13,7 @@ from fsspec.core import url_to_fs
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, LocalFileSystem, S3FileSystem, resolve_s3_region
 
 from pipeline.output.commits import CommitLog
-from pipeline.output.layout import check_output
+from pipeline.output.marker import check_output
 from pipeline.output.schema import SCHEMAS
 from pipeline.output.videos import video_rows
 from pipeline.storage.backends import s3_endpoint

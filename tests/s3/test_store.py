@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import InvalidInput, InvalidOutput, StoreUnavailable
 from pipeline.output import tables
-from pipeline.output.layout import claim_output
+from pipeline.output.marker import claim_output
 from pipeline.storage import failures as store_failures
 from pipeline.storage.store import Store
 from tests.pipeline import racers
