@@ -50,5 +50,5 @@ def read_run(store: Store, run_id: str) -> RunRecord:
         content = json.loads(store.get(path))
         known = {name: value for name, value in content.items() if name in RunRecord.__dataclass_fields__}
         return RunRecord(**{**known, "started_at": datetime.fromisoformat(known["started_at"])})
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise InvalidOutput(f"{store.url_of(path)} is no record of a run ({error}): delete it") from error
