@@ -7,6 +7,7 @@
     │   ├── UnreadableVideo     names the video: missing, empty, garbage, no video stream
     │   └── InvalidCheckpoint   names the file and what does not fit
     ├── InvalidOutput           OUTPUT is not ours, or cannot be written
+    │   ├── DamagedOutput       names a file in it that is not what it was written as
     │   └── OutputInUse         another driver writes to it
     ├── SegmentationFailed      the network gave up on a frame: names the video and the frame
     │   └── OutOfMemory         SMALLER: once more, in smaller blocks
@@ -73,6 +74,10 @@ class InvalidCheckpoint(InvalidInput):
 
 class InvalidOutput(PipelineError):
     """The output folder belongs to something else or cannot be written."""
+
+
+class DamagedOutput(InvalidOutput):
+    """A file in the output folder is not what it was written as."""
 
 
 class OutputInUse(InvalidOutput):

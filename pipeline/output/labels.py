@@ -19,8 +19,7 @@ import pyarrow.dataset as ds
 from model.result import Labels
 from pipeline.errors import InvalidInput
 from pipeline.output import rle
-from pipeline.output.commits import Commit, CommitLog
-from pipeline.output.layout import commit_path, safe_name
+from pipeline.output.committed import read_committed
 from pipeline.output.marker import check_output
 from pipeline.output.schema import SCHEMAS
 from pipeline.output.tables import dataset
@@ -44,24 +43,12 @@ class FrameLabels:
 class CommittedVideo:
     """The result of one video; what is superseded meanwhile can still be read for a while."""
 
-    def __init__(self, store: Store, commit: Commit) -> None:
+    def __init__(self, store: Store, video_id: str, size: tuple[int, int], paths: Mapping[str, str]) -> None:
+        """`size`: H and W; `paths`: its files below OUTPUT, by table."""
+        self.video_id = video_id
+        self.size = size
         self._store = store
-        self._commit = commit
-
-    @property
-    def video_id(self) -> str:
-        """The manifest's."""
-        return self._commit.video_id
-
-    @property
-    def row(self) -> Mapping[str, object]:
-        """Its row of `videos` as JSON holds it."""
-        return self._commit.video
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """H and W."""
-        return int(str(self.row["height"])), int(str(self.row["width"]))
+        self._paths = paths
 
     def frames(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Its rows of `frames`, in order."""
@@ -91,31 +78,31 @@ class CommittedVideo:
             yield from batch.to_pylist()
 
     def _dataset(self, table: str) -> ds.Dataset:
-        return dataset(self._store, [self._commit.files[table].path], SCHEMAS[table])
+        return dataset(self._store, [self._paths[table]], SCHEMAS[table])
 
 
 def committed_videos(output_url: str) -> dict[str, CommittedVideo]:
-    """All committed videos of an output by video_id; each commit is read once.
+    """All committed videos of an output by video_id, at few requests however many there are.
 
     Raises InvalidOutput for a folder that is not ours, StoreUnavailable.
     """
     store = Store(output_url)
     check_output(store)
-    return {commit.video_id: CommittedVideo(store, commit) for commit in CommitLog(store).read_all()}
+    committed = read_committed(store)
+    columns = (committed.videos[name].to_pylist() for name in ("video_id", "height", "width"))
+    sizes = {video_id: (height, width) for video_id, height, width in zip(*columns, strict=True)}
+    return {
+        found.video_id: CommittedVideo(store, found.video_id, sizes[found.video_id], found.paths)
+        for found in committed.current.values()
+    }
 
 
 def committed_video(output_url: str, video_id: str) -> CommittedVideo:
-    """One of them; no other commit is read.
-
-    Raises InvalidInput for a video that is not committed, InvalidOutput, StoreUnavailable.
-    """
-    store = Store(output_url)
-    check_output(store)
-    log, safe = CommitLog(store), safe_name(video_id)
-    identity = log.current().get(safe)
-    if identity is None:
-        raise InvalidInput(f"{store.url} has no committed video {video_id!r}: segment it first")
-    return CommittedVideo(store, log.read(commit_path(safe, identity)))
+    """One of them. Raises InvalidInput for a video that is not committed, else as `committed_videos`."""
+    videos = committed_videos(output_url)
+    if video_id not in videos:
+        raise InvalidInput(f"{output_url} has no committed video {video_id!r}: segment it first")
+    return videos[video_id]
 
 
 def _drawn(frame_index: int, rows: Iterable[Mapping[str, Any]], size: tuple[int, int]) -> FrameLabels:

@@ -3,7 +3,7 @@
     masks/SAFE-ATTEMPT.parquet      rows of one attempt at a video; so too frames/
     videos/*.parquet                rows of committed videos, of one run or tidied up
     failures/RUN-NNNNN.parquet      rows of failed attempts of a run
-    _commits/SAFE.IDENTITY.json     what is complete
+    _commits/SAFE.IDENTITY.N.json   what is complete; N is the lease of the driver that says so
     _work/driver.N                  the lease
     _runs/RUN.json                  what a run was told
     _vos-batch.json                 whose folder this is
@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 MARKER = "_vos-batch.json"
 ROW_TABLES = ("masks", "frames")
@@ -23,8 +24,8 @@ FOLDERS = (*ROW_TABLES, "videos", "failures", "_commits", "_work", "_runs")
 """All folders that hold files."""
 COMMITS, RUNS, WORK = "_commits", "_runs", "_work"
 
-_COMMIT_FILE = re.compile(r"(?P<safe>.+-[0-9a-f]{16})\.(?P<identity>[^.]+)\.json")
-_ATTEMPT_FILE = re.compile(r"(?P<safe>.+-[0-9a-f]{16})-\d{8}T\d{6}-[0-9a-f]{8}-\d+\.parquet")
+_COMMIT_FILE = re.compile(r"(?P<safe>.+-[0-9a-f]{16})\.(?P<identity>[^.]+)(\.(?P<driver>\d+))?\.json")
+_ATTEMPT_FILE = re.compile(r"(?P<safe>.+-[0-9a-f]{16})-(?P<run>\d{8}T\d{6}-[0-9a-f]{8})-\d+\.parquet")
 _DRIVER = "driver."
 
 
@@ -50,10 +51,18 @@ def rows_path(table: str, video_id: str, attempt: str) -> str:
     return f"{table}/{safe_name(video_id)}-{attempt}.parquet"
 
 
-def video_of(file_name: str) -> str | None:
-    """The safe name of the video whose attempt wrote this file; None for a file that no attempt of a run wrote."""
+class AttemptFile(NamedTuple):
+    """What the name of a file of `masks` or `frames` tells."""
+
+    safe: str
+    """Safe name of the video."""
+    run_id: str
+
+
+def attempt_of(file_name: str) -> AttemptFile | None:
+    """Whose attempt wrote a file; None for a file that no attempt of a run wrote."""
     match = _ATTEMPT_FILE.fullmatch(file_name)
-    return match["safe"] if match else None
+    return AttemptFile(match["safe"], match["run"]) if match else None
 
 
 def table_path(table: str, name: str) -> str:
@@ -61,15 +70,26 @@ def table_path(table: str, name: str) -> str:
     return f"{table}/{name}.parquet"
 
 
-def commit_path(safe: str, identity: str) -> str:
-    """Where the commit of the video with this `safe_name` lies."""
-    return f"{COMMITS}/{safe}.{identity}.json"
+class CommitFile(NamedTuple):
+    """What the name of a commit's file tells."""
+
+    safe: str
+    """Safe name of the video."""
+    identity: str
+    driver: int
+    """The number of its driver's lease; 0 for commits of before they had it in their names."""
+
+    @property
+    def path(self) -> str:
+        """Where it lies."""
+        number = f".{self.driver}" if self.driver else ""
+        return f"{COMMITS}/{self.safe}.{self.identity}{number}.json"
 
 
-def commit_of(file_name: str) -> tuple[str, str] | None:
-    """Safe name and identity of a commit's file; None for another file."""
+def commit_of(file_name: str) -> CommitFile | None:
+    """The commit in a file of that name; None for another file."""
     match = _COMMIT_FILE.fullmatch(file_name)
-    return (match["safe"], match["identity"]) if match else None
+    return CommitFile(match["safe"], match["identity"], int(match["driver"] or 0)) if match else None
 
 
 def run_path(run_id: str) -> str:

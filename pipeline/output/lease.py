@@ -1,8 +1,9 @@
 """One driver per OUTPUT (design 8): a numbered file that its holder refreshes and that others respect.
 
-`_work/driver.<n>` is created conditionally with n one above the last. The newest number holds the lease as long as
-its file is refreshed; ages are told by the store's clock alone, for machines disagree about the time. The file stays
-after a release: numbers never come twice, so a driver that was paused for long finds out that others were there.
+`_work/driver.<n>` is created conditionally with n one above the last, and the newest number alone holds the lease: who
+created a lower one, and was frozen since, finds out when it next looks. Nobody takes over while the newest is
+refreshed; ages are told by the store's clock alone, for machines disagree about the time. The file stays after a
+release: numbers never come twice, and commits carry them (`commits`).
 """
 
 import json
@@ -16,10 +17,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from pipeline.errors import OutputInUse, PipelineError
+from pipeline.errors import InvalidOutput, OutputInUse, PipelineError
 from pipeline.output.layout import WORK, driver_of, driver_path
 from pipeline.storage.backends import Entry
+from pipeline.storage.failures import LONGEST_S
 from pipeline.storage.store import Store
+
+PROBE = "probe."
+"""Begins the name of the throw-away file by which a store is tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +35,7 @@ class LeaseTimes:
     stale_s: float = 60.0
     """A holder that is silent for so long counts as dead: the next one takes over."""
     doubt_s: float = 15.0
-    """A holder that could not refresh for so long makes sure that it still holds the lease before it commits: early
-    enough for the commit itself, which a slow store may hold up (`failures.RETRY`), to end before `stale_s`."""
+    """A holder that could not refresh for so long makes sure that it still holds the lease before it goes on."""
 
 
 class _Holder(NamedTuple):
@@ -57,36 +61,45 @@ class Lease:
         times: LeaseTimes | None = None,
         tell: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        not_exclusive: bool = False,
     ) -> None:
+        """`not_exclusive`: go on also where the store ignores conditional creates, and a second driver may slip in."""
         self._store = store
         self._times = times or LeaseTimes()
         self._tell = tell
         self._clock = clock
+        self._sleep = sleep
+        self._not_exclusive = not_exclusive
         self._holder = {"host": platform.node(), "pid": os.getpid(), "run_id": run_id, "token": uuid.uuid4().hex}
-        self._number = 0
         self._refreshed_s = 0.0
         self._lost: PipelineError | None = None
         self._over = threading.Event()
-        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._keep_refreshing, name="lease", daemon=True)
+        self.number = 0
+        """What its commits carry."""
+        self.held_s = 0.0
+        """When it last showed that it holds the lease, in seconds since the epoch by the store's clock."""
         self.exclusive = True
-        """Whether the store keeps conditional creates; without them a second driver may slip in."""
+        """Whether the store keeps conditional creates."""
+
+    @property
+    def settled_s(self) -> float:
+        """After how many seconds of silence no request of another driver can still arrive."""
+        return self._times.stale_s + LONGEST_S
 
     def __enter__(self) -> Self:
         """Take the lease.
 
         Raises:
             OutputInUse: another driver holds it.
-            InvalidOutput: OUTPUT cannot be written.
+            InvalidOutput: OUTPUT cannot be written, or ignores conditional creates.
             StoreUnavailable: it cannot be reached.
         """
-        self.exclusive, now_s, drivers = _probe(self._store)
+        self.exclusive, now_s = self._probe()
         if not self.exclusive:
-            self._tell(
-                f"warning: {self._store.url} ignores conditional writes (If-None-Match): start no second run on it, "
-                "for it might not be refused"
-            )
-        self._take(now_s, drivers)
+            self._accept_ignored_conditions()
+        self._take(now_s, above=0)
         self._thread.start()
         return self
 
@@ -95,13 +108,19 @@ class Lease:
     ) -> None:
         """Give the lease back; what cannot be told to the store, it finds out by our silence."""
         self._over.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join(self._times.refresh_s)
         try:
-            if self._lost is None:
+            if self._lost is None and self.number:
                 self._write(released=True)
         except PipelineError:
             if kind is None:
                 raise
+
+    def rise_above(self, number: int) -> None:
+        """Take a number above `number`, where commits carry higher ones than the drivers' files tell."""
+        if number >= self.number:
+            self._take(self.held_s, above=number)
 
     def check(self) -> None:
         """Make sure that the lease is held: at no cost as long as it is refreshed in time.
@@ -115,17 +134,21 @@ class Lease:
 
     def refresh(self) -> None:
         """Show that this driver lives, and look for a later one. Raises as `check`."""
-        with self._lock:
-            begun_s = self._clock()
-            self._write(released=False)
-            newest = max(_holders(self._store.list(WORK)), default=None)
-            if newest is None or newest.number > self._number:
-                self._lost = OutputInUse(
-                    f"{self._store.url} was taken over by another driver ({self._describe(newest)}) while this one was "
-                    "silent: this run stops, what it committed stays"
-                )
-                raise self._lost
-            self._refreshed_s = begun_s
+        begun_s = self._clock()
+        self._write(released=False)
+        holders = _holders(self._store.list(WORK))
+        newest = max(holders, default=None)
+        if newest is None or newest.number != self.number or not self._is_mine():
+            self._lost = OutputInUse(
+                f"{self._store.url} was taken over by another driver ({self._describe(newest)}) while this one was "
+                "silent: this run stops, what it committed stays"
+            )
+            raise self._lost
+        self._refreshed_s, self.held_s = begun_s, newest.modified_s or 0.0
+
+    def _is_mine(self) -> bool:
+        """Where creates are conditional, whoever has the number is who created it."""
+        return self.exclusive or self._read(self.number).get("token") == self._holder["token"]
 
     def _keep_refreshing(self) -> None:
         while not self._over.wait(self._times.refresh_s):
@@ -136,21 +159,18 @@ class Lease:
             except PipelineError:
                 continue  # `check` decides what a silent store means
 
-    def _take(self, now_s: float | None, drivers: list[_Holder]) -> None:
+    def _take(self, now_s: float | None, *, above: int) -> None:
         while True:
-            before = max(drivers, default=None)
-            if before is not None and not self._released(before):
+            holders = _holders(self._store.list(WORK))
+            before = max(holders, default=None)
+            if before is not None and before.number != self.number and not self._released(before):
                 self._wait_out(before, now_s)
-            self._number = before.number + 1 if before else 1
-            self._refreshed_s = self._clock()
-            won = self._store.create(self._path, self._content(released=False))
-            drivers, now_s = _holders(self._store.list(WORK)), None
-            if won and before in (None, *drivers):
-                self._forget_earlier(drivers)
+            number = 1 + max(above, before.number if before else 0)
+            self.number, now_s = number, None
+            if self._store.create(driver_path(number), self._content(released=False)):
+                self.refresh()
+                self._forget_earlier()
                 return
-            if won:  # the one before lives after all: it was refreshed at the last moment
-                self._store.delete(self._path)
-                drivers = [driver for driver in drivers if driver.number < self._number]
 
     def _wait_out(self, driver: _Holder, now_s: float | None) -> None:
         """Until a driver counts as dead or releases the lease. Raises OutputInUse when it shows that it lives."""
@@ -160,7 +180,7 @@ class Lease:
         if (left_s := end_s - self._clock()) > 0:
             self._tell(f"another driver ({self._describe(driver)}) may still live: looking for up to {left_s:.0f} s")
         while (left_s := end_s - self._clock()) > 0:
-            self._over.wait(min(left_s, self._times.refresh_s / 5))
+            self._sleep(min(left_s, self._times.refresh_s / 5))
             newest = max(_holders(self._store.list(WORK)), default=driver)
             if newest != driver:
                 if self._released(newest):
@@ -171,35 +191,53 @@ class Lease:
                 )
 
     def _released(self, driver: _Holder) -> bool:
-        return bool(self._read(driver).get("released"))
+        return bool(self._read(driver.number).get("released"))
 
     def _describe(self, driver: _Holder | None) -> str:
-        holder = self._read(driver) if driver else {}
+        holder = self._read(driver.number) if driver else {}
         known = [f"{word} {holder[word]}" for word in ("host", "pid", "run_id") if word in holder]
         return ", ".join(known) or "unknown"
 
-    def _read(self, driver: _Holder) -> dict[str, object]:
+    def _read(self, number: int) -> dict[str, object]:
         try:
-            content = json.loads(self._store.get(driver_path(driver.number)))
+            content = json.loads(self._store.get(driver_path(number)))
         except (FileNotFoundError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
 
-    def _forget_earlier(self, drivers: list[_Holder]) -> None:
-        for driver in drivers:
-            if driver.number < self._number:
+    def _forget_earlier(self) -> None:
+        for driver in _holders(self._store.list(WORK)):
+            if driver.number < self.number:
                 self._store.delete(driver_path(driver.number))
 
-    @property
-    def _path(self) -> str:
-        return driver_path(self._number)
-
     def _write(self, *, released: bool) -> None:
-        self._store.put(self._path, self._content(released=released))
+        self._store.put(driver_path(self.number), self._content(released=released))
 
     def _content(self, *, released: bool) -> bytes:
         # A listing must tell a refresh from none where it has no fine clock: the content differs.
         return json.dumps({**self._holder, "released": released, "refresh": uuid.uuid4().hex}).encode()
+
+    def _probe(self) -> tuple[bool, float | None]:
+        """Whether creates are conditional, and the store's time, from one throw-away file."""
+        name = f"{PROBE}{uuid.uuid4().hex}"
+        path = f"{WORK}/{name}"
+        try:
+            exclusive = self._store.create(path, b"first") and not self._store.create(path, b"second")
+            entries = self._store.list(WORK)
+        finally:
+            self._store.delete(path)
+        return exclusive, next((entry.modified_s for entry in entries if entry.name == name), None)
+
+    def _accept_ignored_conditions(self) -> None:
+        if not self._not_exclusive:
+            raise InvalidOutput(
+                f"{self._store.url} ignores conditional writes (If-None-Match), so two runs on it could overwrite each "
+                "other's results: choose another store for OUTPUT, or add --not-exclusive and never start a second run"
+            )
+        self._tell(
+            f"warning: {self._store.url} ignores conditional writes (If-None-Match): start no second run on it, "
+            "for it might not be refused"
+        )
 
 
 def _holders(entries: list[Entry]) -> list[_Holder]:
@@ -208,16 +246,3 @@ def _holders(entries: list[Entry]) -> list[_Holder]:
         for entry in entries
         if (number := driver_of(entry.name)) is not None
     ]
-
-
-def _probe(store: Store) -> tuple[bool, float | None, list[_Holder]]:
-    """Whether creates are conditional, the store's time, and the drivers' files, from one throw-away file."""
-    name = f"probe.{uuid.uuid4().hex}"
-    path = f"{WORK}/{name}"
-    try:
-        exclusive = store.create(path, b"first") and not store.create(path, b"second")
-        entries = store.list(WORK)
-    finally:
-        store.delete(path)
-    now_s = next((entry.modified_s for entry in entries if entry.name == name), None)
-    return exclusive, now_s, _holders(entries)

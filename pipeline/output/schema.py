@@ -109,6 +109,15 @@ FRAMES = _schema(
 )
 """One row per decoded frame, sorted by frame_index."""
 
+
+def _file_fields(table: str) -> list[pa.Field]:
+    return [
+        _field(f"{table}_file", pa.string(), f"where its rows of {table} lie below the output", null=True),
+        _field(f"{table}_bytes", pa.int64(), "size of that file", unit="bytes", null=True),
+        _deterministic(_field(f"{table}_sha256", pa.string(), "of that file, hexadecimal", null=True)),
+    ]
+
+
 VIDEOS = _schema(
     "videos",
     [
@@ -145,9 +154,17 @@ VIDEOS = _schema(
         _field("committed_at", _TIME, "when the driver committed the video"),
         _field("run_id", pa.string(), "the run that committed it"),
         _deterministic(_field("bad_packets", pa.int64(), "packets that did not decode", unit="packets")),
+        _field(
+            "driver",
+            pa.int64(),
+            "lease number of the driver that committed it: the higher, the newer",
+            null=True,
+        ),
+        *_file_fields("masks"),
+        *_file_fields("frames"),
     ],
 )
-"""One row per committed video."""
+"""One row per committed video; the last seven columns are null where an earlier version wrote the row."""
 
 FAILURES = _schema(
     "failures",
@@ -186,6 +203,21 @@ def to_table(name: str, rows: Iterable[Mapping[str, object]]) -> pa.Table:
     table = pa.Table.from_pylist([_typed(name, schema, row) for row in rows], schema=schema)
     _refuse_nulls(name, table)
     return table
+
+
+def conform(name: str, table: pa.Table) -> pa.Table:
+    """Rows of table `name` that this or an earlier version wrote, with the columns of this one: new ones are null.
+
+    Raises pa.ArrowInvalid for a table with other types or without a column that may not be null.
+    """
+    schema = SCHEMAS[name]
+    if missing := [field.name for field in schema if not field.nullable and field.name not in table.column_names]:
+        raise pa.ArrowInvalid(f"no rows of {name}: it lacks {', '.join(missing)}")
+    columns = [
+        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def _typed(name: str, schema: pa.Schema, row: Mapping[str, object]) -> dict[str, object]:

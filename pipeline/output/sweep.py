@@ -1,45 +1,158 @@
-"""Removing what no commit lists: files of attempts that failed, were killed, or lost to another (design 8).
+"""Removing what nobody needs any more: superseded results, files of attempts that came to nothing, temporaries.
 
-And the temporaries of killed writers, on stores that have such.
+For the driver that holds the lease, when no attempt of its own is running. It may have lost the lease, or be frozen and
+wake up, between any two requests; so it deletes only what can never be wanted again, whoever drives by then (design 8):
 
-For the driver that holds the lease, when no attempt of its own is running. Afterwards a plain glob over
-`masks/*.parquet` reads what is committed and nothing else.
+- commits that a newer one, which counts, has superseded, and the files that they alone list;
+- files that no commit lists, of this run's own attempts or so old that no earlier driver can still commit them.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from pipeline.output.commits import CommitLog
-from pipeline.output.layout import FOLDERS, ROW_TABLES, commit_path, video_of
+from pipeline.errors import DamagedOutput
+from pipeline.output.commits import Commit, read_commit
+from pipeline.output.committed import counts
+from pipeline.output.layout import COMMITS, FOLDERS, ROW_TABLES, WORK, CommitFile, attempt_of, commit_of
+from pipeline.output.lease import PROBE
+from pipeline.storage.backends import Entry
 from pipeline.storage.store import Store
 
 _PARALLEL = 16
 
 
-def sweep(store: Store, log: CommitLog) -> int:
-    """Delete the files of `masks` and `frames` that no commit lists; how many these were.
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What may go. Times are seconds since the epoch by the store's clock."""
 
-    One listing a table: a video that is committed and has one file needs no look into its commit. Files that are
-    not named as an attempt's are left alone: they are not ours. Raises StoreUnavailable, InvalidOutput.
+    now_s: float
+    """When this driver last showed that it holds the lease."""
+    run_id: str
+    """Of this run: its attempts are over."""
+    grace_s: float
+    """How long a superseded result stays for those who have it open."""
+    settled_s: float
+    """What is older than this before `now_s` belongs to no driver that can still commit it: the time after which a
+    silent one loses its lease, and the longest that a request takes."""
+
+    def is_old(self, modified_s: float | None) -> bool:
+        """Whether a file, or a commit, was written before any driver that may still be about."""
+        return modified_s is not None and modified_s < self.now_s - self.settled_s
+
+    def is_over(self, superseded_s: float | None) -> bool:
+        """Whether a result was superseded so long ago that nobody has it open."""
+        return superseded_s is not None and superseded_s <= self.now_s - self.grace_s
+
+
+class Swept(NamedTuple):
+    """What a sweep did."""
+
+    deleted: int
+    """Files."""
+    waiting: int
+    """Superseded results whose time has not come."""
+
+
+def sweep(store: Store, what: Sweep) -> Swept:
+    """Delete what may go.
+
+    A video with one commit and one file a table needs no look into its commit. Files that are not named as an attempt's
+    are left alone: they are not ours. Raises StoreUnavailable, InvalidOutput.
     """
-    current = log.current()
-    orphans = [f"{table}/{name}" for table in ROW_TABLES for name in _orphans(store, log, table, current)]
-    orphans += [f"{folder}/{entry.name}" for folder in FOLDERS for entry in store.abandoned(folder)]
+    # Files before commits: what is committed after the files were listed is not among them.
+    files = _files_by_video(store)
+    commits = _commits_by_video(store)
+    sizes = {path: entry.size for found in files.values() for path, entry in found.items()}
+    gone = [path for safe in sorted(files | commits) for path in _of_video(store, what, safe, files, commits, sizes)]
+    left = {safe: len(commits[safe].keys() - {commit_of(path.rpartition("/")[2]) for path in gone}) for safe in commits}
+    gone += _temporaries(store, what)
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        list(pool.map(store.delete, orphans))
-    return len(orphans)
+        # Readers follow commits: none of them may list a file that is gone.
+        list(pool.map(store.delete, (path for path in gone if path.startswith(COMMITS))))
+        list(pool.map(store.delete, (path for path in gone if not path.startswith(COMMITS))))
+    return Swept(deleted=len(gone), waiting=sum(number - 1 for number in left.values() if number > 1))
 
 
-def _orphans(store: Store, log: CommitLog, table: str, current: dict[str, str]) -> list[str]:
-    files = defaultdict(list)
-    for entry in store.list(table):
-        if (safe := video_of(entry.name)) is not None:
-            files[safe].append(entry.name)
-    found = []
-    for safe, names in files.items():
-        if safe not in current:
-            found += names
-        elif len(names) > 1:
-            listed = log.read(commit_path(safe, current[safe])).files[table].path
-            found += [name for name in names if f"{table}/{name}" != listed]
-    return found
+def _files_by_video(store: Store) -> dict[str, dict[str, Entry]]:
+    found: dict[str, dict[str, Entry]] = defaultdict(dict)
+    for table in ROW_TABLES:
+        for entry in store.list(table):
+            if attempt := attempt_of(entry.name):
+                found[attempt.safe][f"{table}/{entry.name}"] = entry
+    return dict(found)
+
+
+def _commits_by_video(store: Store) -> dict[str, dict[CommitFile, Entry]]:
+    found: dict[str, dict[CommitFile, Entry]] = defaultdict(dict)
+    for entry in store.list(COMMITS):
+        if file := commit_of(entry.name):
+            found[file.safe][file] = entry
+    return dict(found)
+
+
+def _of_video(
+    store: Store,
+    what: Sweep,
+    safe: str,
+    all_files: dict[str, dict[str, Entry]],
+    all_commits: dict[str, dict[CommitFile, Entry]],
+    sizes: dict[str, int],
+) -> Iterator[str]:
+    """Paths of what may go of one video."""
+    files, commits = all_files.get(safe, {}), all_commits.get(safe, {})
+    if len(commits) == 1 and len(files) <= len(ROW_TABLES):
+        return
+    read = {file: _read(store, file) for file in commits}
+    counted = [commit for commit in read.values() if commit is not None and counts(commit, sizes)]
+    whole = [commit.file for commit in sorted(counted, key=lambda commit: (commit.driver, commit.committed_at))]
+    if commits and not whole:  # nothing here is known to be replaced
+        return
+    gone = {file for file in commits if _may_go(what, file, commits, whole)}
+    listed, replaced = _paths(read, read.keys() - gone), _paths(read, gone)
+    yield from (file.path for file in gone)
+    for path, entry in files.items():
+        if path not in listed and (path in replaced or _is_orphan(what, entry)):
+            yield path
+
+
+def _paths(read: Mapping[CommitFile, Commit | None], chosen: Iterable[CommitFile]) -> set[str]:
+    return {record.path for file in chosen if (commit := read[file]) for record in commit.files.values()}
+
+
+def _read(store: Store, file: CommitFile) -> Commit | None:
+    """None: unreadable, or gone since it was listed."""
+    try:
+        return read_commit(store, file)
+    except (FileNotFoundError, DamagedOutput):
+        return None
+
+
+def _may_go(what: Sweep, file: CommitFile, commits: Mapping[CommitFile, Entry], whole: Sequence[CommitFile]) -> bool:
+    """Whether a commit is replaced by the newest of those that are `whole` (in ascending order), and long enough."""
+    newest = whole[-1]
+    if file == newest:
+        return False
+    if file in whole:
+        return what.is_over(commits[newest].modified_s)
+    # Nobody reads a broken one; its driver may be about to find out.
+    return what.is_old(commits[file].modified_s)
+
+
+def _is_orphan(what: Sweep, entry: Entry) -> bool:
+    attempt = attempt_of(entry.name)
+    own = attempt is not None and attempt.run_id == what.run_id
+    return own or what.is_old(entry.modified_s)
+
+
+def _temporaries(store: Store, what: Sweep) -> Iterator[str]:
+    """Of writers that were killed, on stores that have such, and probes of drivers that were."""
+    for folder in FOLDERS:
+        yield from (f"{folder}/{entry.name}" for entry in store.abandoned(folder) if what.is_old(entry.modified_s))
+    yield from (
+        f"{WORK}/{entry.name}"
+        for entry in store.list(WORK)
+        if entry.name.startswith(PROBE) and what.is_old(entry.modified_s)
+    )

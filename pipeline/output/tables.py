@@ -12,10 +12,9 @@ import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, LocalFileSystem, S3FileSystem, resolve_s3_region
 
-from pipeline.output.commits import CommitLog
+from pipeline.output.committed import read_committed
 from pipeline.output.marker import check_output
 from pipeline.output.schema import SCHEMAS
-from pipeline.output.videos import video_rows
 from pipeline.storage.backends import s3_endpoint
 from pipeline.storage.store import Store
 
@@ -32,18 +31,12 @@ def open(output_url: str, name: str) -> ds.Dataset:
     schema = SCHEMAS[name]
     store = Store(output_url)
     check_output(store)
+    if name == "failures":
+        return dataset(store, [f"failures/{entry.name}" for entry in store.list("failures")], schema)
+    committed = read_committed(store)
     if name == "videos":
-        return ds.dataset(video_rows(store))
-    paths = _failure_files(store) if name == "failures" else _committed_files(store, name)
-    return dataset(store, paths, schema)
-
-
-def _failure_files(store: Store) -> list[str]:
-    return [f"failures/{entry.name}" for entry in store.list("failures")]
-
-
-def _committed_files(store: Store, name: str) -> list[str]:
-    return [commit.files[name].path for commit in CommitLog(store).read_all()]
+        return ds.dataset(committed.videos)
+    return dataset(store, [found.paths[name] for found in committed.current.values()], schema)
 
 
 def dataset(store: Store, paths: Sequence[str], schema: pa.Schema) -> ds.Dataset:

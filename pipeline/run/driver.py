@@ -6,6 +6,7 @@ A second run of the same finds everything committed and does nothing.
 """
 
 import importlib.metadata
+import logging
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -16,12 +17,14 @@ from datetime import UTC, datetime
 from pipeline.errors import PipelineError
 from pipeline.input.manifest import VideoTask
 from pipeline.output.batches import RowBatches
-from pipeline.output.commits import Commit, CommitLog
+from pipeline.output.commits import Commit, create_commit
+from pipeline.output.committed import Committed, read_committed
 from pipeline.output.layout import new_run_id
 from pipeline.output.lease import Lease, LeaseTimes
 from pipeline.output.marker import claim_output
 from pipeline.output.runs import RunRecord, write_run
-from pipeline.output.sweep import sweep
+from pipeline.output.sweep import Sweep, sweep
+from pipeline.output.trim import trim
 from pipeline.output.videos import sync_videos
 from pipeline.run.attempt import Attempt, VideoOutcome, Work
 from pipeline.run.config import WorkerConfig
@@ -34,7 +37,11 @@ from pipeline.storage.fingerprints import Fingerprints
 from pipeline.storage.store import Store
 from pipeline.version import code_version
 
+GRACE_S = 900.0
+"""How long a replaced result stays for those who have it open."""
 _TICK_S = 0.5
+_SHOWN = 5
+_logger = logging.getLogger(__name__)
 _PACKAGES = ("torch", "ray", "av", "pyarrow")
 """Their versions are recorded."""
 
@@ -49,6 +56,7 @@ class Clocks:
 
     monotonic_s: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = _now
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(kw_only=True)
@@ -74,24 +82,47 @@ def run(
     *,
     on_progress: Callable[[Progress], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
+    grace_s: float = GRACE_S,
+    not_exclusive: bool = False,
     lease_times: LeaseTimes | None = None,
     clocks: Clocks | None = None,
 ) -> RunSummary:
     """Segment what is not yet committed and commit it, video by video. The pool starts only when there is work.
 
-    `tell` gets what the operator should know at once, a line each. When this returns, OUTPUT holds what is committed
-    and nothing else.
+    `tell` gets what the operator should know at once, a line each. `stop` is asked between requests, never during one:
+    True ends the run with KeyboardInterrupt. When this returns, OUTPUT holds what is committed, results that were
+    replaced less than `grace_s` ago, and nothing else. `not_exclusive`: as of `Lease`.
 
     Raises:
-        InvalidOutput: OUTPUT is not ours or cannot be written.
+        InvalidOutput: OUTPUT is not ours, cannot be written, or ignores conditional creates.
         OutputInUse: another driver writes to it.
         StoreUnavailable: OUTPUT cannot be reached any more; what is committed stays.
     """
     run_id, clocks = new_run_id(), clocks or Clocks()
     store = Store(config.output)
     claim_output(store)
-    with Lease(store, run_id, times=lease_times, tell=tell, clock=clocks.monotonic_s) as lease:
-        return _Driver(run_id, config, pool, store, lease, on_progress, clocks).run(tasks)
+    lease = Lease(
+        store,
+        run_id,
+        times=lease_times,
+        tell=tell,
+        clock=clocks.monotonic_s,
+        sleep=clocks.sleep,
+        not_exclusive=not_exclusive,
+    )
+    with lease:
+        said = _Said(on_progress=on_progress, tell=tell, stop=stop)
+        return _Driver(run_id, config, pool, store, lease, said, clocks, grace_s).run(tasks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """Between a run and who called it."""
+
+    on_progress: Callable[[Progress], None]
+    tell: Callable[[str], None]
+    stop: Callable[[], bool]
 
 
 class _Driver:
@@ -102,16 +133,17 @@ class _Driver:
         pool: Pool,
         store: Store,
         lease: Lease,
-        on_progress: Callable[[Progress], None],
+        said: _Said,
         clocks: Clocks,
+        grace_s: float,
     ) -> None:
         self._config = config
         self._pool = pool
         self._store = store
         self._lease = lease
-        self._on_progress = on_progress
+        self._said = said
         self._clocks = clocks
-        self._log = CommitLog(store)
+        self._grace_s = grace_s
         self._summary = RunSummary(run_id=run_id)
         self._videos = RowBatches(store, "videos", run_id, clock=clocks.monotonic_s)
         self._failures = RowBatches(store, "failures", run_id, clock=clocks.monotonic_s)
@@ -120,24 +152,25 @@ class _Driver:
         """Frames of the videos that the pool does not have, by video_id; None where the manifest does not tell."""
 
     def run(self, tasks: Sequence[VideoTask]) -> RunSummary:
-        todo = plan(tasks, self._config, self._log.is_committed, Fingerprints())
+        committed = read_committed(self._store)
+        self._lease.rise_above(committed.newest_driver)
+        self._tell_broken(committed)
+        todo = plan(tasks, self._config, committed.has, Fingerprints())
         self._begin(todo)
         try:
             if todo.work:
                 with self._pool:
                     self._work_off(todo.work)
-        except PipelineError:  # OUTPUT may be out of reach, or another driver's
+        except BaseException:  # OUTPUT may be out of reach, or another driver's, or there is no time left
             with suppress(PipelineError):
                 self._failures.write()
             raise
-        except BaseException:
-            self._finish()
-            raise
-        self._finish()
+        self._failures.write()
+        if todo.work or not committed.tidy:
+            self._tidy()
         return self._summary
 
     def _begin(self, todo: Plan) -> None:
-        self._log.settle(todo.identities)
         self._summary.skipped = len(todo.skipped)
         for task, failure in todo.failed:
             self._give_up(task, 0, failure)
@@ -146,16 +179,37 @@ class _Driver:
         if self._videos_total:
             write_run(self._store, self._record())
 
-    def _finish(self) -> None:
-        self._failures.write()
+    def _tell_broken(self, committed: Committed) -> None:
+        if committed.broken:
+            shown = ", ".join(file.path for file in committed.broken[:_SHOWN])
+            more = ", ..." if len(committed.broken) > _SHOWN else ""
+            self._said.tell(
+                f"{len(committed.broken)} commits do not count, for files that they list are gone or short "
+                f"({shown}{more}): their videos are done again where the manifest has them"
+            )
+
+    def _tidy(self) -> None:
         self._lease.refresh()  # only the holder may delete
-        sync_videos(self._store, self._log)
-        sweep(self._store, self._log)
+        sync_videos(self._store, read_committed(self._store))
+        what = Sweep(
+            now_s=self._lease.held_s,
+            run_id=self._summary.run_id,
+            grace_s=self._grace_s,
+            settled_s=self._lease.settled_s,
+        )
+        if (waiting := sweep(self._store, what).waiting) > 0:
+            self._said.tell(
+                f"the files of {waiting} replaced results stay for {self._grace_s:.0f} s for readers that have them "
+                "open: tables.open leaves them out, a plain glob does not until a later run removes them"
+            )
+        trim(self._store, now_s=self._lease.held_s)
 
     def _work_off(self, work: Sequence[Work]) -> None:
         scheduler = Scheduler(work, self._summary.run_id)
         self._report()
         while not scheduler.done:
+            if self._said.stop():
+                raise KeyboardInterrupt
             self._submit(scheduler)
             for event in self._pool.wait(self._pause_s(scheduler)):
                 self._handle(event, scheduler)
@@ -178,18 +232,22 @@ class _Driver:
     def _handle(self, event: Event, scheduler: Scheduler) -> None:
         attempt, result = event.attempt, event.result
         video_id = attempt.task.video_id
-        if isinstance(result, VideoOutcome):
-            self._commit(attempt, result)
+        commit = self._commit_of(attempt, result) if isinstance(result, VideoOutcome) else result
+        if isinstance(commit, Commit):
+            self._commit(commit)
             scheduler.succeeded(video_id)
-        elif scheduler.failed(video_id, result.remedy, now_s=self._clocks.monotonic_s()):
+            return
+        result = commit
+        if scheduler.failed(video_id, result.remedy, now_s=self._clocks.monotonic_s()):
             self._unstarted[video_id] = attempt.task.frames_in_span
             self._failures.add(self._failure_row(attempt.task, attempt.number, result))
         else:
             self._give_up(attempt.task, attempt.number, result)
 
-    def _commit(self, attempt: Attempt, outcome: VideoOutcome) -> None:
+    def _commit_of(self, attempt: Attempt, outcome: VideoOutcome) -> Commit | Failure:
+        """A `Failure` where a worker tells of a video what no table can hold."""
         identity = attempt.work.identity
-        row = {
+        video = {
             **outcome.video,
             "attempts": attempt.number,
             "identity": identity,
@@ -197,15 +255,29 @@ class _Driver:
             "committed_at": self._clocks.now().isoformat(),
             "run_id": self._summary.run_id,
         }
+        commit = Commit(
+            video_id=outcome.video_id, identity=identity, files=outcome.files, video=video, driver=self._lease.number
+        )
+        try:
+            commit.check()
+        except Exception as error:  # whatever one video brings, it is its own failure
+            _logger.exception("%s: cannot be committed", attempt.task.name)
+            return Failure.of(error)
+        return commit
+
+    def _commit(self, commit: Commit) -> None:
         self._lease.check()
-        commit = Commit(video_id=outcome.video_id, identity=identity, files=outcome.files, video=row)
-        if self._log.commit(commit):  # else another driver was faster with the same, and our files are swept
-            self._videos.add(row)
+        created = create_commit(self._store, commit)
+        # Whoever took over meanwhile has read the commits without this one. It may stand: its files, if they are still
+        # there, are right, and if not, it does not count. But no more of ours may follow.
+        self._lease.check()
+        if created:
+            self._videos.add(commit.row)
         self._summary.complete += 1
-        self._summary.frames += outcome.files["frames"].rows
+        self._summary.frames += commit.files["frames"].rows
         unusual = {"truncated": self._summary.truncated, "damaged": self._summary.damaged}
-        if (status := str(outcome.video["status"])) in unusual:
-            unusual[status].append(outcome.video_id)
+        if (status := str(commit.video["status"])) in unusual:
+            unusual[status].append(commit.video_id)
 
     def _give_up(self, task: VideoTask, number: int, failure: Failure) -> None:
         self._summary.failed[task.video_id] = failure
@@ -236,7 +308,7 @@ class _Driver:
     def _report(self) -> None:
         counts = self._pool.counts()
         unstarted = [*self._unstarted.values(), *(attempt.task.frames_in_span for attempt in self._pool.waiting())]
-        self._on_progress(
+        self._said.on_progress(
             Progress(
                 videos_total=self._videos_total,
                 videos_done=self._summary.complete,

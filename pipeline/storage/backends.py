@@ -21,10 +21,18 @@ from typing import Any, BinaryIO, Protocol, cast
 import fsspec
 
 from pipeline.errors import InvalidInput
-from pipeline.storage.failures import is_denied, is_store_error
+from pipeline.storage.failures import DEADLINE_S, is_denied, is_store_error
 from pipeline.storage.urls import split_url
 
 _BLOCK_BYTES = 8 << 20
+_SLOWEST_BYTES_PER_S = 1 << 18
+"""A large file may take longer than a request by so much."""
+_LISTING_S = 300.0
+"""A listing is many requests, each of which has its own deadline where the client knows one."""
+_VERSIONS = ("ETag", "etag", "generation", "md5Hash", "content_md5")
+"""What stores call a file's version or checksum: S3, Google and Azure, Google, Google, Azure."""
+_TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
+"""What they call the time of its last write; text as in RFC 3339, or a time."""
 _TEMPORARY_PREFIX, _TEMPORARY_SUFFIX = ".vos-batch-", ".tmp"
 _MEMORY_LOCK = threading.RLock()
 
@@ -38,10 +46,11 @@ class Entry:
     size: int
     """Bytes; 0 for folders."""
     fingerprint: str
-    """Changes when the file does: ETag and size, on file:// size and mtime in ns; "" for folders."""
+    """Changes when the file does: ETag and size, on file:// size and mtime in ns; "" for folders, and for files of a
+    store that tells neither a version nor a time."""
     is_folder: bool
     modified_s: float | None = None
-    """Seconds since the epoch by the store's clock; None for folders."""
+    """Seconds since the epoch by the store's clock; None for folders, and where the store tells none."""
 
 
 class Backend(Protocol):
@@ -154,26 +163,32 @@ class _Remote:
         return cast(bytes, self._filesystem.cat_file(url))
 
     def put(self, url: str, data: bytes) -> None:
-        self._filesystem.pipe_file(url, data)
+        self._filesystem.pipe_file(url, data, **self._within(len(data)))
 
     def put_file(self, url: str, local_path: str) -> None:
-        self._filesystem.put_file(local_path, url)
+        self._filesystem.put_file(local_path, url, **self._within(os.path.getsize(local_path)))
 
     def create(self, url: str, data: bytes) -> bool:
         try:
-            self._filesystem.pipe_file(url, data, mode="create")
+            self._filesystem.pipe_file(url, data, mode="create", **self._within(len(data)))
         except Exception as error:
             if not is_store_error(error) or is_denied(error):
                 raise
             return self._is_ours(url, data, error)
         return True
 
+    def _within(self, size: int = 0) -> dict[str, float]:
+        """A deadline for a request with so many bytes; a client without one of its own blocks no event loop."""
+        if not getattr(self._filesystem, "async_impl", False):
+            return {}
+        return {"timeout": DEADLINE_S + size / _SLOWEST_BYTES_PER_S}
+
     def is_folder(self, url: str) -> bool:
-        return bool(self._filesystem.info(url)["type"] == "directory")
+        return bool(self._filesystem.info(url, **self._within())["type"] == "directory")
 
     def entries(self, url: str) -> Iterator[Entry]:
         own = self._filesystem._strip_protocol(url).rstrip("/")
-        for info in self._filesystem.ls(url, detail=True):
+        for info in self._filesystem.ls(url, detail=True, **self._within(int(_LISTING_S * _SLOWEST_BYTES_PER_S))):
             # A listed file names itself, and some tools store a marker object for a folder.
             if info["name"].rstrip("/") != own:
                 yield self._entry(info)
@@ -183,7 +198,7 @@ class _Remote:
 
     def delete(self, url: str) -> None:
         with suppress(FileNotFoundError):
-            self._filesystem.rm_file(url)
+            self._filesystem.rm_file(url, **self._within())
 
     def _is_ours(self, url: str, data: bytes, error: Exception) -> bool:
         # Whatever the refusal was called, what is stored now says who won; nothing stored: it was a failure.
@@ -195,16 +210,21 @@ class _Remote:
         name = posixpath.basename(info["name"].rstrip("/"))
         if info["type"] == "directory":
             return Entry(name=name, size=0, fingerprint="", is_folder=True)
+        modified_s = _seconds(next((info[key] for key in _TIMES if info.get(key)), None))
+        version = self._version(info) or modified_s
         return Entry(
             name=name,
             size=info["size"],
-            fingerprint=f"{self._token(info)}-{info['size']}",
+            fingerprint="" if version is None else f"{version}-{info['size']}",
             is_folder=False,
-            modified_s=_seconds(info.get("LastModified") or info.get("created")),
+            modified_s=modified_s,
         )
 
-    def _token(self, info: dict[str, Any]) -> str:
-        return str(info.get("ETag") or _seconds(info.get("LastModified") or info.get("created"))).strip('"')
+    def _version(self, info: dict[str, Any]) -> str | None:
+        found = next((info[key] for key in _VERSIONS if info.get(key)), None)
+        if isinstance(found, bytes | bytearray):  # Azure's MD5
+            return found.hex()
+        return None if found is None else str(found).strip('"')
 
 
 class _S3(_Remote):
@@ -243,7 +263,7 @@ class _Memory(_Remote):
         with _MEMORY_LOCK:
             return iter(list(super().entries(url)))
 
-    def _token(self, info: dict[str, Any]) -> str:
+    def _version(self, info: dict[str, Any]) -> str:
         return hashlib.sha256(self.get(info["name"])).hexdigest()[:16]
 
 
@@ -273,7 +293,7 @@ def _connect(protocol: str, _process: int, _settings: tuple[tuple[str, str], ...
     # A stale listings cache would hide what other machines wrote; a client does not survive a fork.
     s3 = protocol in ("s3", "s3a")
     # botocore's own tries, each of them tried again by s3fs, would take more than half a minute.
-    once = {"retries": {"total_max_attempts": 1}}
+    once = {"retries": {"total_max_attempts": 1}, "connect_timeout": 10, "read_timeout": int(DEADLINE_S)}
     options = {"use_listings_cache": False, "config_kwargs": once} if s3 else {}
     try:
         filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
@@ -290,5 +310,7 @@ def _is_temporary(name: str) -> bool:
     return name.startswith(_TEMPORARY_PREFIX) and name.endswith(_TEMPORARY_SUFFIX)
 
 
-def _seconds(moment: datetime | float | None) -> float | None:
+def _seconds(moment: datetime | float | str | None) -> float | None:
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
     return moment.timestamp() if isinstance(moment, datetime) else moment

@@ -13,6 +13,10 @@ T = TypeVar("T")
 
 RETRY = Retry()
 """For all that is asked of stores; their clients try a few times within two seconds before."""
+DEADLINE_S = 20.0
+"""A request that is not answered by then has failed: a store may accept one and stay silent for ever."""
+LONGEST_S = RETRY.total_s + DEADLINE_S
+"""What is asked of a store is over after this: less than a driver may be silent (`lease.LeaseTimes`)."""
 
 _CLIENTS = {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"}
 """Packages whose exceptions are failures of a store."""

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import posixpath
 
+from pipeline.errors import InvalidInput
 from pipeline.storage.backends import Entry
 from pipeline.storage.store import Store
 from pipeline.storage.urls import absolute_url, parent_of, split_url
@@ -21,12 +22,17 @@ class Fingerprints:
     def of(self, url: str) -> str:
         """A file's fingerprint, or for a folder the sha256 of its names and fingerprints (one level).
 
-        Raises FileNotFoundError, StoreUnavailable.
+        Raises FileNotFoundError, InvalidInput for a file whose store tells no version, StoreUnavailable.
         """
         url = absolute_url(url)
         entry = self._entry(url)
         if entry is None:
             raise FileNotFoundError(errno.ENOENT, "no such file or folder", url)
+        if not entry.is_folder and not entry.fingerprint:
+            raise InvalidInput(
+                f"the store of {url} tells neither a version nor a time of its files, so a change of this one would "
+                "not be noticed: copy it to another store"
+            )
         return self._of_folder(url) if entry.is_folder else entry.fingerprint
 
     def size_of(self, url: str) -> int:

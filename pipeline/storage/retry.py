@@ -22,7 +22,7 @@ class Retry:
     """Longest first pause; every later one may be twice as long. A pause is half of that at least."""
     longest_s: float = 8.0
     total_s: float = 20.0
-    """No call begins later than this after the first: less than a driver may be silent (`lease.LeaseTimes`)."""
+    """No call begins later than this after the first."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[float, float], float] = random.uniform
