@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from pycocotools import mask as coco
@@ -81,7 +81,6 @@ def rows(store: Store, record: FileRecord) -> list[dict[str, object]]:
         return list(pq.read_table(file).to_pylist())
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     labels=st_numpy.arrays(
         np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 1, 3, 300])
@@ -257,7 +256,6 @@ def test_nothing_is_left_behind_when_the_disk_is_full(
 
 
 @given(st.text(min_size=1, max_size=100).filter(lambda text: text.isprintable()))
-@settings(deadline=None, max_examples=50)
 def test_safe_names_fit_every_store_and_reader(video_id: str) -> None:
     name = safe_name(video_id)
     assert len(name) <= 77
