@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -115,7 +115,6 @@ histories = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.booleans
 
 
 @given(history=histories, count=st.integers(0, 45))
-@settings(deadline=None, max_examples=80)
 def test_eviction_equals_a_plain_sort(history: list[tuple[int, int, bool]], count: int) -> None:
     history = sorted(history, key=lambda row: row[0])
     inserted, use, protected = (list(column) for column in zip(*history, strict=True))
@@ -190,7 +189,6 @@ frames = st.lists(
 
 @pytest.mark.parametrize("policy", ["adaptive", "append", "first_last"])
 @given(plan=frames, budget=st.integers(28, 90), protection=st.sampled_from([0.0, 0.5, 1.0]))
-@settings(deadline=None, max_examples=40)
 def test_the_budget_always_holds_and_every_row_is_counted(
     policy: Literal["adaptive", "append", "first_last"],
     plan: list[tuple[int, list[int], bool]],

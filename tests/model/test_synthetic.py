@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model.synthetic import Clip, make_clip
@@ -44,7 +44,6 @@ def test_a_longer_clip_begins_with_the_shorter_one() -> None:
     assert np.array_equal(short.frames, long.frames[:4])
 
 
-@settings(deadline=None, max_examples=15)
 @given(
     seed=st.integers(0, 2**32 - 1),
     height=st.integers(16, 90),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -295,7 +295,6 @@ def summed(given: dict[int, Sequence[Tensor]]) -> list[Tensor]:
 
 
 @given(steps=st.integers(2, 5000), warmup=st.integers(0, 200), decay_from=st.floats(0, 0.95))
-@settings(deadline=None, max_examples=60)
 def test_the_rate_warms_up_stays_and_falls_to_zero(steps: int, warmup: int, decay_from: float) -> None:
     config = TrainingConfig(steps=steps, warmup_steps=warmup, decay_from=decay_from)
     rates = [config.rate_at(step) for step in range(steps)]

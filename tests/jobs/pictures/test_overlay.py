@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -67,7 +67,6 @@ def test_background_and_void_keep_the_picture() -> None:
     assert np.array_equal(blend(grey(), labels), grey())
 
 
-@settings(deadline=None, max_examples=20)
 @given(
     object_id=st.sampled_from([1, 2, 12, 13, 254, 256, 70_000]),
     alpha=st.floats(0, 1),

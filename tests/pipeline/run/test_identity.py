@@ -2,7 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.input.manifest import PromptSource, VideoTask
@@ -86,7 +86,6 @@ def test_identity_wants_a_fingerprint_for_every_prompt() -> None:
         identity_of(mask_fingerprints=["m0"])
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=5))
 def test_identity_ignores_the_order_of_keys(inputs: dict[str, object]) -> None:
     backwards = dict(reversed(inputs.items()))
