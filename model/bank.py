@@ -21,7 +21,6 @@ from model.errors import BudgetTooSmall, NonFinite
 from model.ops import SegmentMeanBackend, segment_mean
 from model.result import BankStatistics
 
-BACKGROUND = 0
 _MINIMAL_AUTO_BUDGET = 40_000
 _CORRELATION_ELEMENTS = 1 << 23
 
