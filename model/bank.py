@@ -10,13 +10,14 @@ Legend: M stored rows of a channel, N new rows, C key width, V value width, P po
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.effect import NO_EFFECT
 from model.errors import BudgetTooSmall, NonFinite
 from model.ops import SegmentMeanBackend, segment_mean
 from model.result import BankStatistics
@@ -27,7 +28,7 @@ _CORRELATION_ELEMENTS = 1 << 23
 
 @dataclass(frozen=True, kw_only=True)
 class BankConfig:
-    """How the bank grows and forgets."""
+    """How the bank grows and forgets; fields without effect on a mask are marked (`model.effect`)."""
 
     policy: Literal["adaptive", "append", "first_last"] = "adaptive"
     """adaptive: the AFB. append: never merge. first_last: prompted frames and the latest one (no bank)."""
@@ -51,7 +52,8 @@ class BankConfig:
     """With one object, each share is 0.8 of its half of the budget."""
     valid_weight: float = 1e-3
     """A position counts as use of a row when its attention weight is above this."""
-    segment_mean: SegmentMeanBackend = "torch"
+    segment_mean: SegmentMeanBackend = field(default="torch", metadata=NO_EFFECT)
+    """What computes the means of merges."""
 
     @classmethod
     def published(cls) -> "BankConfig":

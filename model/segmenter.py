@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.bank import AdaptiveBank, BankConfig
+from model.effect import NO_EFFECT
 from model.errors import NonFinite, translate_out_of_memory
 from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
 from model.matcher import WORKSPACE_ELEMENTS
@@ -36,7 +37,7 @@ _MOST_ENLARGED = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterConfig:
-    """How one video is segmented. All but the last two can change a mask."""
+    """How one video is segmented; fields without effect on a mask are marked (`model.effect`)."""
 
     bank: BankConfig = field(default_factory=BankConfig)
     memory_every: int = 1
@@ -48,9 +49,9 @@ class SegmenterConfig:
     min_side: int = 360
     """Shortest side the network sees, in pixels: smaller videos are enlarged, at most twice; 0 = never."""
     precision: Precision = "fp32"
-    object_chunk: int | None = None
+    object_chunk: int | None = field(default=None, metadata=NO_EFFECT)
     """Channels that go through the network together; None: all."""
-    workspace: int = WORKSPACE_ELEMENTS
+    workspace: int = field(default=WORKSPACE_ELEMENTS, metadata=NO_EFFECT)
     """Attention weights held at a time."""
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:

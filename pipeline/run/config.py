@@ -1,9 +1,10 @@
 """What a run is told: small frozen values, checked once, that every process of the run gets."""
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal
 
+from model.effect import effective
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
 
@@ -40,11 +41,7 @@ class WorkerConfig:
 
     def settings(self) -> dict[str, object]:
         """Those settings that can change a mask; they are part of every video's identity."""
-        segmenter = asdict(self.segmenter)
-        for without_effect in ("object_chunk", "workspace"):
-            del segmenter[without_effect]
-        del segmenter["bank"]["segment_mean"]
-        return {**segmenter, "binary_masks": self.binary_masks}
+        return {**effective(self.segmenter), "binary_masks": self.binary_masks}
 
 
 def _check_segmenter(config: SegmenterConfig) -> None:
