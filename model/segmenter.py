@@ -10,9 +10,10 @@ lets the bank absorb it. Live use, batch runs, evaluation and validation during 
 Legend: H, W native size; h, w network size (`max_side`); K channels = background + objects; P positions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,13 +22,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.bank import AdaptiveBank, BankConfig
-from model.effect import NO_EFFECT
+from model.checkpoint import fingerprint
+from model.effect import NO_EFFECT, effective
 from model.errors import NonFinite, translate_out_of_memory
 from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
 from model.matcher import WORKSPACE_ELEMENTS
 from model.network import AFBURR
 from model.ops import one_hot
 from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, FrameStatistics, ObjectStatistics, Prompt
+from model.state import SegmenterState
 from model.uncertainty import ambiguity, frame_statistics, object_uncertainty
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -229,21 +232,33 @@ class VideoSegmenter:
             return True
         return bool((labels_hw == channel).any())
 
-    def state(self) -> dict[str, object]:
-        """All that `restore` needs to go on with the next frame: CPU tensors and plain values."""
-        return {
-            "step": self._step,
-            "planned": sorted(self._planned),
-            "objects": sorted(self._objects),
-            "bank": self._bank.state(),
-        }
+    def state(self) -> SegmenterState:
+        """All that `restore` needs to go on with the next frame; it stays as it is when this segmenter goes on."""
+        return SegmenterState(
+            settings=effective(self._config),
+            weights=self._weights,
+            step=self._step,
+            planned=tuple(sorted(self._planned)),
+            objects=tuple(sorted(self._objects)),
+            bank=self._bank.state(),
+        )
 
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Continue as the segmenter that gave this `state()`; network and configuration must be the same."""
-        self._step = int(state["step"])  # type: ignore[call-overload]
-        self._planned = frozenset(state["planned"])  # type: ignore[call-overload]
-        self._objects = set(state["objects"])  # type: ignore[call-overload]
-        self._bank.restore(state["bank"], self._device)  # type: ignore[arg-type]
+    def restore(self, state: SegmenterState) -> None:
+        """Continue as the segmenter that gave this `state()`.
+
+        Raises:
+            BadState: that one was of another version, configuration or other weights, each by its name.
+        """
+        state.check(settings=effective(self._config), weights=self._weights)
+        self._step = state.step
+        self._planned = frozenset(state.planned)
+        self._objects = set(state.objects)
+        self._bank.restore(state.bank, self._device)
+
+    @cached_property
+    def _weights(self) -> str:
+        """The network's fingerprint: reads all weights once."""
+        return fingerprint(self._network)
 
 
 def _check(frame: Tensor, prompt: Prompt | None) -> None:
