@@ -23,9 +23,10 @@ from jobs.datasets.manifests import build
 from jobs.pictures.overlay import Overlay, render_video, write_overlay_video
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.terminal.launch import SOME_FAILED, report, segment, tell_of_weights, worker_config
+from model.clip import Clip
 from model.metrics import ObjectScore, score_sequence
 from model.segmenter import SegmenterConfig
-from model.synthetic import Clip, make_clip
+from model.synthetic import make_clip
 from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.weights import DEFAULT_CHECKPOINT
 from pipeline.output import rle, tables

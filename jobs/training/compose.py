@@ -23,8 +23,9 @@ from jobs.training.motion import (
     place,
 )
 from jobs.training.sources import Footage, Source, Still
+from model.clip import Clip
 from model.result import VOID
-from model.synthetic import Clip, make_clip
+from model.synthetic import make_clip
 
 _TRIES = 20
 _LEAST_PIXELS = 60

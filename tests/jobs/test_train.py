@@ -21,8 +21,8 @@ from jobs.training.compose import Composition, draw_clip
 from jobs.training.sources import MovedStills, Still, is_held_back
 from jobs.training.validation import Score, Validation
 from model.checkpoint import from_bytes, read_card
+from model.clip import Clip
 from model.network import AFBURR, untrained
-from model.synthetic import Clip
 from pipeline.storage.store import Store
 from tests.jobs.training.material import still, trainable, write_sequence, write_stills
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.synthetic import Clip, make_clip
+from model.clip import Clip
+from model.synthetic import make_clip
 
 
 def clip(seed: int = 0, num_frames: int = 12, num_objects: int = 3) -> Clip:

@@ -5,6 +5,8 @@ Legend: T frames, K channels.
 
 import io
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +21,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.bank import Rows
+from model.clip import Clip
 from model.network import AFBURR
 from model.result import VOID
 from model.segmenter import SegmenterConfig, VideoSegmenter
-from model.synthetic import Clip, make_clip
+from model.synthetic import make_clip
 from model.training import Losses, Trainer, TrainingConfig, fit
 from model.uncertainty import uncertainty_loss
 from tests.model.builders import copy_of, network, prompt
@@ -467,3 +470,10 @@ def test_a_frame_that_is_void_all_over_teaches_nothing_and_breaks_nothing() -> N
     losses = trainer.step([Clip(frames=made.frames, labels=labels)])
     assert losses.cross_entropy == 0.0
     assert all(bool(torch.isfinite(p).all()) for p in trainer.network.parameters())
+
+
+@pytest.mark.parametrize("module", ["model.training", "model.segmenter"])
+def test_opencv_is_not_loaded(module: str) -> None:
+    """Clips come from anywhere: drawing them is no part of learning from them."""
+    loaded = f"import sys, {module}; sys.exit('cv2' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loaded], check=True)
