@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from jobs.training.motion import LabelMap, decoded, shrunk
+from jobs.pictures.decode import read_picture
+from jobs.pictures.resize import shrunk
+from jobs.training.motion import LabelMap
 from jobs.training.sources import Still, is_held_back
 from model.result import VOID
 from pipeline.errors import InvalidInput
@@ -57,7 +59,7 @@ def _instances_by_name(annotations: str) -> Mapping[str, list[dict[str, Any]]]:
 
 def _still(store: Store, name: str, instances: Iterable[dict[str, Any]]) -> Still:
     try:
-        picture = decoded(store.get(name))
+        picture = read_picture(store, name)
     except FileNotFoundError:
         raise InvalidInput(f"{store.url_of(name)}: the annotations name this picture, but it is not there") from None
     labels = _labels(name, instances, picture.shape[0], picture.shape[1])

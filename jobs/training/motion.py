@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.pictures.decode import decode_picture
+from jobs.pictures.encode import encode_jpeg
+
 Picture = NDArray[np.uint8]
 """[H, W, 3] RGB."""
 LabelMap = NDArray[np.uint8]
@@ -167,21 +170,4 @@ def _motion_kernel(rng: Generator) -> NDArray[np.float32]:
 
 
 def _compressed(picture: Picture, quality: int) -> Picture:
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return decoded(data.tobytes())
-
-
-def decoded(data: bytes) -> Picture:
-    """A JPEG or PNG file as RGB."""
-    return np.asarray(
-        cv2.cvtColor(np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), 1)), cv2.COLOR_BGR2RGB), np.uint8
-    )
-
-
-def shrunk(values: NDArray[np.uint8], shorter_side: int, *, labels: bool = False) -> NDArray[np.uint8]:
-    """A picture, or labels, whose shorter side is at most `shorter_side` pixels."""
-    scale = shorter_side / min(values.shape[:2])
-    if scale >= 1:
-        return values
-    size = (round(values.shape[1] * scale), round(values.shape[0] * scale))
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST if labels else cv2.INTER_AREA), np.uint8)
+    return decode_picture(encode_jpeg(picture, quality=quality), "a frame that was just encoded")

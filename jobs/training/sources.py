@@ -11,7 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from jobs.training.motion import Generator, LabelMap, Picture, Pose, bends, decoded, path, place
+from jobs.pictures.decode import decode_picture, read_picture
+from jobs.training.motion import Generator, LabelMap, Picture, Pose, bends, path, place
 from model.result import VOID
 from pipeline.errors import InvalidInput
 from pipeline.input.frame_folder import natural_key
@@ -80,11 +81,7 @@ def read_stills(folder: str, *, held_back: bool = False) -> list[Still]:
 def _read_still(store: Store, name: str) -> Still:
     mask_name = f"masks/{name.rsplit('.', 1)[0]}.png"
     labels = read_mask(store.get(mask_name), mask_name).astype(np.uint8)
-    return Still(name=name, picture=_read_picture(store, f"images/{name}"), labels=labels)
-
-
-def _read_picture(store: Store, name: str) -> Picture:
-    return decoded(store.get(name))
+    return Still(name=name, picture=read_picture(store, f"images/{name}"), labels=labels)
 
 
 def usable(stills: Sequence[Still]) -> list[Still]:
@@ -116,35 +113,45 @@ class MovedStills:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded:
-    """Some frames of a video, in order, and what is in them."""
+class RecordedFrame:
+    """A frame of a video and what is in it."""
 
-    frames: list[bytes]
-    """JPEG or PNG files."""
-    labels: list[LabelMap]
+    name: str
+    """Of its file, for messages."""
+    picture: bytes
+    """JPEG or PNG file."""
+    labels: LabelMap
+
+
+Recording = Sequence[RecordedFrame]
+"""Some frames of a video, in order."""
 
 
 class RecordedSequences:
     """Recorded videos, a few frames apart; the gap grows with `speed`."""
 
-    def __init__(self, recorded: Sequence[Recorded]) -> None:
-        self.recorded = recorded
+    def __init__(self, recordings: Sequence[Recording]) -> None:
+        self.recordings = recordings
 
     def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
         """Frames of one sequence, in either direction of time, through one still crop."""
-        long_enough = [sequence for sequence in self.recorded if len(sequence.frames) >= frames]
+        long_enough = [recording for recording in self.recordings if len(recording) >= frames]
         if not long_enough:
             raise InvalidInput(f"no sequence has {frames} frames: train on shorter clips")
-        sequence = long_enough[rng.integers(len(long_enough))]
-        widest = max(1, (len(sequence.frames) - 1) // max(1, frames - 1))
+        recording = long_enough[rng.integers(len(long_enough))]
+        widest = max(1, (len(recording) - 1) // max(1, frames - 1))
         gap = int(rng.integers(1, 1 + min(widest, max(1, round(10 * speed)))))
-        first = int(rng.integers(0, len(sequence.frames) - gap * (frames - 1)))
+        first = int(rng.integers(0, len(recording) - gap * (frames - 1)))
         chosen = [first + gap * t for t in range(frames)]
         if rng.random() < 0.5:
             chosen.reverse()
-        pose = framing(rng, sequence.labels[chosen[0]], side)
-        seen = [place(decoded(sequence.frames[i]), sequence.labels[i], pose, side) for i in chosen]
+        pose = framing(rng, recording[chosen[0]].labels, side)
+        seen = [place(_decoded(recording[i]), recording[i].labels, pose, side) for i in chosen]
         return Footage(frames=[p for p, _ in seen], labels=[m for _, m in seen])
+
+
+def _decoded(frame: RecordedFrame) -> Picture:
+    return decode_picture(frame.picture, frame.name)
 
 
 class DavisSequences(RecordedSequences):
@@ -160,16 +167,20 @@ class DavisSequences(RecordedSequences):
             super().__init__(list(readers.map(lambda name: _recorded(Store(root), level, name), names)))
 
 
-def _recorded(store: Store, level: str, name: str) -> Recorded:
+def _recorded(store: Store, level: str, name: str) -> Recording:
     folder = f"Annotations/{level}{name}"
     masks = sorted((entry.name for entry in store.list(folder)), key=natural_key)
     if not masks:
         raise InvalidInput(f"no masks in {store.url_of(folder)}: check the folder and the list of names")
-    frames = [f"JPEGImages/{level}{name}/{mask.rsplit('.', 1)[0]}.jpg" for mask in masks]
-    return Recorded(
-        frames=[store.get(frame) for frame in frames],
-        labels=[read_mask(store.get(f"{folder}/{mask}"), mask).astype(np.uint8) for mask in masks],
-    )
+    return [
+        _read_frame(store, f"JPEGImages/{level}{name}/{mask.rsplit('.', 1)[0]}.jpg", f"{folder}/{mask}")
+        for mask in masks
+    ]
+
+
+def _read_frame(store: Store, picture: str, mask: str) -> RecordedFrame:
+    labels = read_mask(store.get(mask), store.url_of(mask)).astype(np.uint8)
+    return RecordedFrame(name=store.url_of(picture), picture=store.get(picture), labels=labels)
 
 
 def framing(rng: Generator, labels: LabelMap, side: int) -> Pose:

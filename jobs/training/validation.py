@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from jobs.datasets import listing
-from jobs.pictures.overlay import blend, contact_sheet
+from jobs.pictures.decode import read_picture
+from jobs.pictures.overlay import blend
+from jobs.pictures.sheet import contact_sheet
 from jobs.training.compose import draw_clip
 from jobs.training.held_back import held_back_composition
-from jobs.training.motion import LabelMap, Picture, decoded
+from jobs.training.motion import LabelMap, Picture
 from jobs.training.sources import is_held_back
 from model.metrics import ObjectScore, SequenceScorer, mean_scores
 from model.network import AFBURR
@@ -142,6 +144,6 @@ def _of_folder(store: Store, name: str) -> Video:
     def read(t: int) -> tuple[Picture, Labels | None]:
         mask = masks.get(listing.stem(frames[t]))
         labels = None if mask is None else read_mask(store.get(mask), store.url_of(mask))
-        return decoded(store.get(f"{pictures}/{frames[t]}")), labels
+        return read_picture(store, f"{pictures}/{frames[t]}"), labels
 
     return Video(num_frames=len(frames), read=read)

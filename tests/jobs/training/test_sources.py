@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.training.motion import decoded
+from jobs.pictures.decode import decode_picture
 from jobs.training.sources import DavisSequences, Footage, MovedStills, framing, is_held_back, read_stills
 from pipeline.errors import InvalidInput
 from tests.jobs.training.material import labels, still, trainable, two_boxes, write_sequence, write_stills
@@ -152,9 +152,15 @@ def test_frames_without_a_mask_are_left_out(tmp_path: Path) -> None:
     for number in range(11):
         if number % 5:
             (root / "Annotations" / "walk" / f"{8 + number}.png").unlink()
-    (only,) = DavisSequences(str(root), ["walk"]).recorded
-    assert [round(decoded(frame).mean()) for frame in only.frames] == [10, 60, 110]
-    assert len(only.labels) == 3
+    (only,) = DavisSequences(str(root), ["walk"]).recordings
+    assert [round(decode_picture(frame.picture, frame.name).mean()) for frame in only] == [10, 60, 110]
+
+
+def test_a_damaged_frame_is_named_when_it_is_drawn(tmp_path: Path) -> None:
+    root = write_sequence(tmp_path, "walk", 2)
+    (root / "JPEGImages/walk/9.jpg").write_bytes(b"no picture")
+    with pytest.raises(InvalidInput, match=r"JPEGImages/walk/9\.jpg: is no whole JPEG or PNG picture"):
+        DavisSequences(str(root), ["walk"]).draw(rng(), 2, SIDE, 1.0)
 
 
 def test_a_sequence_without_masks_is_named(tmp_path: Path) -> None:
