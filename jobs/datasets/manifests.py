@@ -33,7 +33,7 @@ class Layout(StrEnum):
     """`NAME.mp4` (or another video) beside `NAME.png`, the mask of frame 0."""
 
 
-class Prompts(StrEnum):
+class PromptChoice(StrEnum):
     """Which masks of a dataset become prompts."""
 
     FIRST = "first"
@@ -63,7 +63,7 @@ def build(
 ) -> int:
     """Write the manifest of the dataset at `source` to `output` (paths or URLs) and return its number of videos.
 
-    `layout` and `prompts` are values of Layout and Prompts. `set_file`, a list of sequence names (one a line), and
+    `layout` and `prompts` are values of Layout and PromptChoice. `set_file`, a list of sequence names (one a line), and
     `resolution`, a folder name, belong to davis and youtube-vos. `binary_masks`: 255 is the object; `segment` must be
     told too.
     Raises InvalidInput that names what is missing, InvalidPrompt for a mask, StoreUnavailable, ValueError for an
@@ -72,7 +72,7 @@ def build(
     check_format(output)
     root = Store(source)
     if Layout(layout) is not Layout.PAIRS:
-        tasks = _davis_tasks(root, Prompts(prompts), set_file, resolution, binary_masks)
+        tasks = _davis_tasks(root, PromptChoice(prompts), set_file, resolution, binary_masks)
         tasks = _with_categories(root, tasks) if Layout(layout) is Layout.YOUTUBE_VOS else tasks
     elif set_file is not None or resolution is not None:
         raise InvalidInput(
@@ -85,7 +85,7 @@ def build(
 
 
 def _davis_tasks(
-    root: Store, prompts: Prompts, set_file: str | None, resolution: str | None, binary_masks: bool
+    root: Store, prompts: PromptChoice, set_file: str | None, resolution: str | None, binary_masks: bool
 ) -> list[VideoTask]:
     level = _resolution_level(root, resolution)
     frames = Store(root.url_of("/".join((_FRAMES, *level))))
@@ -148,10 +148,10 @@ def _require(names: Sequence[str], present: Sequence[str], where: str) -> None:
         raise InvalidInput(f"{where} lacks the folders {listing.few(missing)}: add them, or leave them out with --set")
 
 
-def _davis_task(frames: Store, masks: Store, name: str, prompts: Prompts, binary_masks: bool) -> VideoTask:
+def _davis_task(frames: Store, masks: Store, name: str, prompts: PromptChoice, binary_masks: bool) -> VideoTask:
     frame_names = listing.files(frames, tuple(PICTURE_CODECS), name)
     found = _read_masks(Store(masks.url_of(name)), _positions(frames.url_of(name), frame_names), binary_masks)
-    sources = tuple(_first_prompts(found) if prompts is Prompts.FIRST else _all_prompts(found))
+    sources = tuple(_first_prompts(found) if prompts is PromptChoice.FIRST else _all_prompts(found))
     if not sources:
         raise InvalidInput(f"{masks.url_of(name)}: no mask shows an object; leave {name} out with --set")
     return VideoTask(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from jobs.pictures.colours import object_colour
+from jobs.pictures.label_maps import LabelMap
 from pipeline.input.frames import Rgb
 
 
@@ -25,7 +26,7 @@ def encode_png(values: NDArray[np.uint8]) -> bytes:
     return _png(Image.fromarray(values))
 
 
-def encode_palette_png(labels: NDArray[np.uint8]) -> bytes:
+def encode_palette_png(labels: LabelMap) -> bytes:
     """A PNG file of labels [H, W] that viewers show in the colours of the objects; 0 is black."""
     picture = Image.fromarray(labels)
     colours = [(0, 0, 0), *(object_colour(number) for number in range(1, 256))]

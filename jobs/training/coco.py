@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from jobs.pictures.decode import read_picture
+from jobs.pictures.label_maps import LabelMap
 from jobs.pictures.resize import shrunk
-from jobs.training.motion import LabelMap
 from jobs.training.sources import Still, is_held_back
 from model.result import VOID
 from pipeline.errors import InvalidInput

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from jobs.pictures.label_maps import LabelMap
 from jobs.training.motion import (
     Generator,
-    LabelMap,
-    Picture,
     Pose,
     bends,
     camera,
@@ -25,6 +25,7 @@ from jobs.training.motion import (
 from jobs.training.sources import Footage, Source, Still
 from model.result import VOID
 from model.synthetic import Clip, make_clip
+from pipeline.input.frames import Rgb
 
 _TRIES = 20
 _LEAST_PIXELS = 60
@@ -62,8 +63,8 @@ class Composition:
 
 @dataclass(frozen=True, kw_only=True)
 class _Cutout:
-    picture: Picture
-    mask: LabelMap
+    picture: Rgb
+    mask: NDArray[np.uint8]
     """255 where the object is."""
 
 

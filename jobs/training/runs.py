@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from jobs.pictures.encode import encode_jpeg
+from jobs.pictures.label_maps import LabelMap
 from jobs.pictures.resize import shrunk
-from jobs.training.motion import LabelMap
 from jobs.training.sources import RecordedFrame, RecordedSequences, Recording
 from model.result import VOID
 from pipeline.errors import InvalidInput

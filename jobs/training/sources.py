@@ -12,10 +12,12 @@ from typing import Protocol
 import numpy as np
 
 from jobs.pictures.decode import decode_picture, read_picture
-from jobs.training.motion import Generator, LabelMap, Picture, Pose, bends, path, place
+from jobs.pictures.label_maps import LabelMap, as_label_map
+from jobs.training.motion import Generator, Pose, bends, path, place
 from model.result import VOID
 from pipeline.errors import InvalidInput
 from pipeline.input.frame_folder import natural_key
+from pipeline.input.frames import Rgb
 from pipeline.input.masks import read_mask
 from pipeline.storage.store import Store
 
@@ -31,7 +33,7 @@ class Still:
     """A picture and its labels."""
 
     name: str
-    picture: Picture
+    picture: Rgb
     labels: LabelMap
 
     def object_ids(self) -> list[int]:
@@ -45,7 +47,7 @@ class Still:
 class Footage:
     """Frames of one scene, cropped and aligned, before anything is pasted in."""
 
-    frames: list[Picture]
+    frames: list[Rgb]
     """T of [S, S, 3]"""
     labels: list[LabelMap]
     """T of [S, S]"""
@@ -80,7 +82,8 @@ def read_stills(folder: str, *, held_back: bool = False) -> list[Still]:
 
 def _read_still(store: Store, name: str) -> Still:
     mask_name = f"masks/{name.rsplit('.', 1)[0]}.png"
-    labels = read_mask(store.get(mask_name), mask_name).astype(np.uint8)
+    where = store.url_of(mask_name)
+    labels = as_label_map(read_mask(store.get(mask_name), where), where)
     return Still(name=name, picture=read_picture(store, f"images/{name}"), labels=labels)
 
 
@@ -150,7 +153,7 @@ class RecordedSequences:
         return Footage(frames=[p for p, _ in seen], labels=[m for _, m in seen])
 
 
-def _decoded(frame: RecordedFrame) -> Picture:
+def _decoded(frame: RecordedFrame) -> Rgb:
     return decode_picture(frame.picture, frame.name)
 
 
@@ -179,7 +182,7 @@ def _recorded(store: Store, level: str, name: str) -> Recording:
 
 
 def _read_frame(store: Store, picture: str, mask: str) -> RecordedFrame:
-    labels = read_mask(store.get(mask), store.url_of(mask)).astype(np.uint8)
+    labels = as_label_map(read_mask(store.get(mask), store.url_of(mask)), store.url_of(mask))
     return RecordedFrame(name=store.url_of(picture), picture=store.get(picture), labels=labels)
 
 

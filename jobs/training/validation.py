@@ -11,11 +11,11 @@ import torch
 
 from jobs.datasets import listing
 from jobs.pictures.decode import read_picture
+from jobs.pictures.label_maps import LabelMap
 from jobs.pictures.overlay import blend
 from jobs.pictures.sheet import contact_sheet
 from jobs.training.compose import draw_clip
 from jobs.training.held_back import held_back_composition
-from jobs.training.motion import LabelMap, Picture
 from jobs.training.sources import is_held_back
 from model.metrics import ObjectScore, SequenceScorer, mean_scores
 from model.network import AFBURR
@@ -23,6 +23,7 @@ from model.result import VOID, Labels, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from model.synthetic import Clip
 from pipeline.errors import InvalidInput
+from pipeline.input.frames import Rgb
 from pipeline.input.masks import read_mask
 from pipeline.storage.store import Store
 
@@ -35,7 +36,7 @@ class Video:
     """A video whose masks are known."""
 
     num_frames: int
-    read: Callable[[int], tuple[Picture, Labels | LabelMap | None]]
+    read: Callable[[int], tuple[Rgb, Labels | LabelMap | None]]
     """Frame t and its true labels [H, W]; None where it has none."""
 
 
@@ -45,7 +46,7 @@ class Score:
 
     J: float
     F: float
-    sheet: Picture
+    sheet: Rgb
     """Frames of the first video with the masks that were found."""
 
     @property
@@ -82,7 +83,7 @@ def _spaced(num_frames: int) -> list[int]:
     return sorted({int(t) for t in np.linspace(0, num_frames - 1, _SHEET_FRAMES).round()})
 
 
-def _segmented(network: AFBURR, video: Video, shown: Collection[int]) -> tuple[list[ObjectScore], list[Picture]]:
+def _segmented(network: AFBURR, video: Video, shown: Collection[int]) -> tuple[list[ObjectScore], list[Rgb]]:
     """Scores of one video's objects, and the frames of `shown` with the masks that were found."""
     segmenter, scorer = VideoSegmenter(network, SegmenterConfig()), SequenceScorer()
     prompted: set[int] = set()
@@ -141,7 +142,7 @@ def _of_folder(store: Store, name: str) -> Video:
     if not masks.keys() & {listing.stem(frame) for frame in frames}:
         raise InvalidInput(f"no frames with masks in {store.url_of(annotations)}: check the folder and the names")
 
-    def read(t: int) -> tuple[Picture, Labels | None]:
+    def read(t: int) -> tuple[Rgb, Labels | None]:
         mask = masks.get(listing.stem(frames[t]))
         labels = None if mask is None else read_mask(store.get(mask), store.url_of(mask))
         return read_picture(store, f"{pictures}/{frames[t]}"), labels

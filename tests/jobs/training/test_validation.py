@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from jobs.training.motion import Picture
+from jobs.pictures.label_maps import LabelMap
 from jobs.training.sources import is_held_back
 from jobs.training.validation import Validation, Video, composed_validation, davis_validation
 from model.checkpoint import load_untrained
@@ -15,7 +15,8 @@ from model.network import AFBURR
 from model.result import VOID, FrameResult, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from pipeline.errors import InvalidInput
-from tests.jobs.training.material import Labels, labels, picture, trainable, two_boxes, write_sequence, write_stills
+from pipeline.input.frames import Rgb
+from tests.jobs.training.material import labels, picture, trainable, two_boxes, write_sequence, write_stills
 
 HELD_BACK = [name for name in (f"still{number}" for number in range(100)) if is_held_back(f"{name}.jpg")][:3]
 
@@ -25,7 +26,7 @@ def network() -> AFBURR:
     return load_untrained("untrained")
 
 
-def video(*truths: Labels | None) -> Video:
+def video(*truths: LabelMap | None) -> Video:
     return Video(num_frames=len(truths), read=lambda t: (picture(t), truths[t]))
 
 
@@ -71,7 +72,7 @@ def test_the_score_is_that_of_the_users_loop(network: AFBURR) -> None:
     assert score.J_and_F == pytest.approx((score.J + score.F) / 2)
 
 
-def torch_picture(frame: Picture) -> torch.Tensor:
+def torch_picture(frame: Rgb) -> torch.Tensor:
     return torch.from_numpy(frame).permute(2, 0, 1)
 
 
