@@ -22,7 +22,8 @@ from jobs.training.motion import (
     path,
     place,
 )
-from jobs.training.sources import Footage, Source, Still
+from jobs.training.sources import Footage, Source
+from jobs.training.stills import Still
 from model.result import VOID
 from model.synthetic import Clip, make_clip
 from pipeline.input.frames import Rgb

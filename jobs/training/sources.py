@@ -1,46 +1,26 @@
-"""Material for clips: still pictures with masks, and sequences in DAVIS layout. Read once, kept in memory.
+"""What clips are drawn from: stills that are moved, and recorded videos. Read once, kept in memory.
 
 Legend: T frames, S side of the square crop.
 """
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from jobs.pictures.decode import decode_picture, read_picture
-from jobs.pictures.label_maps import LabelMap, as_label_map
+from jobs.datasets.davis import DavisSequence
+from jobs.datasets.masks import read_label_map
+from jobs.pictures.decode import decode_picture
+from jobs.pictures.label_maps import LabelMap
 from jobs.training.motion import Generator, Pose, bends, path, place
+from jobs.training.stills import Still, usable
 from model.result import VOID
 from pipeline.errors import InvalidInput
-from pipeline.input.frame_folder import natural_key
 from pipeline.input.frames import Rgb
-from pipeline.input.masks import read_mask
-from pipeline.storage.store import Store
 
 _READERS = 8
-_SMALLEST_SHARE = 0.015
-"""Objects below this share of the picture are too coarsely outlined to learn from."""
-HELD_BACK = 10
-"""Every tenth still, by a hash of its name, is never trained on: the composed clips of the evaluation use them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Still:
-    """A picture and its labels."""
-
-    name: str
-    picture: Rgb
-    labels: LabelMap
-
-    def object_ids(self) -> list[int]:
-        """Objects large enough to learn from."""
-        ids, counts = np.unique(self.labels, return_counts=True)
-        least = _SMALLEST_SHARE * self.labels.size
-        return [int(i) for i, n in zip(ids, counts, strict=True) if i not in (0, VOID) and n >= least]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,36 +43,6 @@ class Source(Protocol):
 
     def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
         """Random footage; `speed` grows with the curriculum (1 = slow)."""
-
-
-def is_held_back(name: str) -> bool:
-    """Whether a still is kept for evaluation."""
-    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_BACK == 0
-
-
-def read_stills(folder: str, *, held_back: bool = False) -> list[Still]:
-    """`images/NAME.jpg` with `masks/NAME.png`: those that may be trained on, or those that are held back."""
-    store = Store(folder)
-    names = [entry.name for entry in store.list("images") if is_held_back(entry.name) == held_back]
-    if not names:
-        raise InvalidInput(f"no pictures in {store.url_of('images')}: give a folder with images/ and masks/")
-    with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda name: _read_still(store, name), names))
-
-
-def _read_still(store: Store, name: str) -> Still:
-    mask_name = f"masks/{name.rsplit('.', 1)[0]}.png"
-    where = store.url_of(mask_name)
-    labels = as_label_map(read_mask(store.get(mask_name), where), where)
-    return Still(name=name, picture=read_picture(store, f"images/{name}"), labels=labels)
-
-
-def usable(stills: Sequence[Still]) -> list[Still]:
-    """Those with an object that is large enough. Raises InvalidInput when there is none."""
-    found = [still for still in stills if still.object_ids()]
-    if not found:
-        raise InvalidInput(f"none of {len(stills)} stills shows an object of {_SMALLEST_SHARE:.1%} of its picture")
-    return found
 
 
 class MovedStills:
@@ -158,32 +108,21 @@ def _decoded(frame: RecordedFrame) -> Rgb:
 
 
 class DavisSequences(RecordedSequences):
-    """Sequences in DAVIS layout, or in that of YouTube-VOS, where only every fifth frame has a mask.
+    """Sequences in the layout of DAVIS or YouTube-VOS; frames without a mask are left out."""
 
-    `JPEGImages/[RESOLUTION/]NAME/*.jpg` and `Annotations/[RESOLUTION/]NAME/*.png`; frames without a mask are left out.
-    """
-
-    def __init__(self, root: str, names: Sequence[str], *, resolution: str | None = None) -> None:
-        """Raises InvalidInput for a sequence without masks."""
-        level = f"{resolution}/" if resolution else ""
+    def __init__(self, sequences: Iterable[DavisSequence]) -> None:
+        """Reads all of it. Raises InvalidInput for a mask that is none, StoreUnavailable."""
         with ThreadPoolExecutor(_READERS) as readers:
-            super().__init__(list(readers.map(lambda name: _recorded(Store(root), level, name), names)))
+            super().__init__(list(readers.map(_recording, sequences)))
 
 
-def _recorded(store: Store, level: str, name: str) -> Recording:
-    folder = f"Annotations/{level}{name}"
-    masks = sorted((entry.name for entry in store.list(folder)), key=natural_key)
-    if not masks:
-        raise InvalidInput(f"no masks in {store.url_of(folder)}: check the folder and the list of names")
-    return [
-        _read_frame(store, f"JPEGImages/{level}{name}/{mask.rsplit('.', 1)[0]}.jpg", f"{folder}/{mask}")
-        for mask in masks
-    ]
+def _recording(sequence: DavisSequence) -> Recording:
+    return [_recorded(sequence, sequence.frame_names[index], mask) for index, mask in sequence.mask_names.items()]
 
 
-def _read_frame(store: Store, picture: str, mask: str) -> RecordedFrame:
-    labels = as_label_map(read_mask(store.get(mask), store.url_of(mask)), store.url_of(mask))
-    return RecordedFrame(name=store.url_of(picture), picture=store.get(picture), labels=labels)
+def _recorded(sequence: DavisSequence, frame: str, mask: str) -> RecordedFrame:
+    labels = read_label_map(sequence.masks, mask)
+    return RecordedFrame(name=sequence.frames.url_of(frame), picture=sequence.frames.get(frame), labels=labels)
 
 
 def framing(rng: Generator, labels: LabelMap, side: int) -> Pose:

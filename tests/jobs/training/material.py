@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.pictures.label_maps import LabelMap
-from jobs.training.sources import Still, is_held_back
+from jobs.training.stills import Still, is_held_back
 
 
 def picture(seed: int, height: int = 60, width: int = 80) -> NDArray[np.uint8]:
