@@ -1,13 +1,10 @@
 """What a run is told: small frozen values, checked once, that every process of the run gets."""
 
-import os
 from dataclasses import asdict, dataclass, field
-from typing import Literal
 
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
-
-Device = Literal["auto", "cuda", "cpu"]
+from pipeline.run.device import Device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +59,3 @@ def _check_segmenter(config: SegmenterConfig) -> None:
     for name, value, ok, wanted in limits:
         if not ok:
             raise InvalidInput(f"{name} must be {wanted}, not {value}")
-
-
-def in_ray_cluster() -> bool:
-    """Whether this process was started inside a Ray cluster, or told of one (RAY_ADDRESS, a submitted job)."""
-    return bool(os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_ID"))

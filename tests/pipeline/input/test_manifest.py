@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,19 @@ def test_what_is_written_is_read_back_in_every_format(tasks: list[VideoTask]) ->
     for suffix in ("jsonl", "csv", "parquet"):
         write_manifest(f"{BASE}/videos.{suffix}", tasks)
         assert read_manifest(f"{BASE}/videos.{suffix}") == tasks
+
+
+def test_the_frames_of_a_task() -> None:
+    def task(**columns: int) -> VideoTask:
+        return VideoTask(video_id="v", video_uri="memory://v.mp4", prompts=(), **columns)  # type: ignore[arg-type]
+
+    assert task().frames_in_span is None
+    assert task(num_frames=10, start_frame=4).frames_in_span == 6
+    assert task(start_frame=2, end_frame=5).frames_in_span == 3
+    assert task(num_frames=3, start_frame=7).frames_in_span == 0
+
+
+def test_messages_name_a_task_by_id_and_row() -> None:
+    task = VideoTask(video_id="day 1", video_uri="memory://v.mp4", prompts=())
+    assert task.name == "video 'day 1'"
+    assert replace(task, row=7).name == "video 'day 1' (row 7)"

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.output.commits import CommitLog
+from pipeline.output.layout import attempt_name, safe_name, video_of
 from pipeline.output.sweep import sweep
-from pipeline.output.writer import attempt_name, safe_name, video_of
 from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit, put_files
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidInput
-from pipeline.storage.store import Fingerprints, Store, open_url, read_url
+from pipeline.storage.fingerprints import Fingerprints
+from pipeline.storage.store import Store, open_url, read_url
 from pipeline.storage.urls import absolute_url, name_of, parent_url, resolve
 
 NAME_PART = st.text("abcXYZ019 _-.é#?%", min_size=1, max_size=12).filter(lambda part: part.strip(". "))
