@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 import torch
 import typer
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 
 from jobs.datasets.manifests import build
-from jobs.pictures.overlay import Overlay, render_video, write_overlay_video
+from jobs.pictures.encode import encode_png
+from jobs.pictures.film import Overlay, render_video
+from jobs.pictures.mp4 import write_mp4
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.terminal.launch import SOME_FAILED, report, segment, tell_of_weights, worker_config
 from model.clip import Clip
@@ -58,8 +59,8 @@ def make_corpus(folder: Path) -> Path:
             store.put(item.name, item.read_bytes())
     if not (folder / f"{SYNTHETIC}.mp4").exists():
         clip = synthetic_clip()
-        Image.fromarray(clip.labels[0].astype(np.uint8)).save(folder / f"{SYNTHETIC}.png")
-        write_overlay_video(folder / f"{SYNTHETIC}.mp4", clip.frames, fps=12)
+        store.put(f"{SYNTHETIC}.png", encode_png(clip.labels[0]))
+        write_mp4(folder / f"{SYNTHETIC}.mp4", clip.frames, fps=12)
     manifest = folder / "manifest.jsonl"
     build("pairs", str(folder), str(manifest))
     return manifest

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from jobs.datasets import listing
+from jobs.datasets.davis import annotations, mask_files
 from jobs.evaluation.scores import Evaluation, Protocol, SequenceScore
-from jobs.evaluation.truth import NotScored, TruthMask, belonging, check_size, notes_on_frames, truth_folder
+from jobs.evaluation.truth import NotScored, TruthMask, belonging, check_size, notes_on_frames
 from model.metrics import ObjectScore, SequenceScorer
 from model.result import Labels
 from pipeline.errors import InvalidInput
@@ -24,7 +25,6 @@ from pipeline.output import rle, tables
 from pipeline.overlap import Ahead
 from pipeline.storage.store import Store
 
-_MASK_SUFFIX = ".png"
 _FRAME_COLUMNS = ["frame_index", "frame_name", "prompted"]
 _MASK_COLUMNS = ["frame_index", "object_id", "height", "width", "rle", "uncertainty"]
 _ROWS_PER_BATCH = 1024
@@ -46,7 +46,7 @@ def evaluate(
     is the object. Raises InvalidOutput for a folder that is not ours, InvalidInput when nothing can be scored or
     sizes differ, InvalidPrompt for a mask that cannot be read, StoreUnavailable.
     """
-    scorer = _Evaluator(output, truth_folder(Store(truth), resolution), Protocol(protocol), binary_masks)
+    scorer = _Evaluator(output, annotations(truth, resolution), Protocol(protocol), binary_masks)
     return scorer.evaluate()
 
 
@@ -94,7 +94,7 @@ class _Evaluator:
 
     def _sequence(self, video_id: str, size: tuple[int, int]) -> SequenceScore:
         frames = self._frames.to_table(columns=_FRAME_COLUMNS, filter=pc.field("video_id") == video_id).to_pylist()
-        names = listing.files(self._truth, _MASK_SUFFIX, video_id)
+        names = mask_files(self._truth, video_id)
         masks = belonging(names, frames, self._truth.url_of(video_id))
         scorer, uncertainties = SequenceScorer(), []
         predictions = _predictions(self._mask_rows(video_id), [mask.frame_index for mask in masks], size)

@@ -3,14 +3,15 @@
 Prompted frames are the truth; of the others those count that the network was sure of.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-import cv2
 import numpy as np
 import pyarrow.compute as pc
 
-from jobs.training.motion import LabelMap, Picture, shrunk
-from jobs.training.sources import Recorded, RecordedSequences
+from jobs.pictures.encode import encode_jpeg
+from jobs.pictures.label_maps import LabelMap
+from jobs.pictures.resize import shrunk
+from jobs.training.sources import RecordedFrame, RecordedSequences, Recording
 from model.result import VOID
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import VideoTask, read_manifest
@@ -37,7 +38,7 @@ class RunSequences(RecordedSequences):
         complete = tables.open(output, "videos").to_table(columns=["video_id"])["video_id"].to_pylist()
         known = [tasks[video_id] for video_id in sorted(complete) if video_id in tasks]
         found = [_record(output, task, max_uncertainty) for task in known]
-        long_enough = [sequence for sequence in found if len(sequence.frames) > 1]
+        long_enough = [sequence for sequence in found if len(sequence) > 1]
         if not long_enough:
             raise InvalidInput(
                 f"{output} has no video of {manifest} with two prompted or certain frames: segment it first, "
@@ -46,7 +47,7 @@ class RunSequences(RecordedSequences):
         super().__init__(long_enough)
 
 
-def _record(output: str, task: VideoTask, max_uncertainty: float) -> Recorded:
+def _record(output: str, task: VideoTask, max_uncertainty: float) -> Recording:
     mine = pc.field("video_id") == task.video_id
     rows = tables.open(output, "masks").to_table(filter=mine).to_pylist()
     frames = tables.open(output, "frames").to_table(columns=["frame_index", "prompted"], filter=mine).to_pylist()
@@ -56,7 +57,7 @@ def _record(output: str, task: VideoTask, max_uncertainty: float) -> Recorded:
     prompted = {frame["frame_index"] for frame in frames if frame["prompted"]}
     chosen = _spread([t for t in sorted(objects) if t in prompted or _worst(objects[t]) <= max_uncertainty])
     numbers = {object_id: n for n, object_id in enumerate(sorted({row["object_id"] for row in rows}), start=1)}
-    return _read(task, {t: objects[t] for t in chosen}, {i: n for i, n in numbers.items() if n < VOID})
+    return list(_read(task, {t: objects[t] for t in chosen}, {i: n for i, n in numbers.items() if n < VOID}))
 
 
 def _worst(objects: Sequence[Mapping[str, object]]) -> float:
@@ -72,16 +73,18 @@ def _spread(frames: Sequence[int]) -> list[int]:
 
 def _read(
     task: VideoTask, chosen: Mapping[int, Sequence[Mapping[str, object]]], numbers: Mapping[int, int]
-) -> Recorded:
-    frames, labels = [], []
-    if chosen:
-        with open_video(task.video_uri, start_frame=task.start_frame, end_frame=max(chosen) + 1) as video:
-            for frame in video:
-                if frame.index in chosen:
-                    frames.append(_jpeg(shrunk(frame.rgb, _SHORTER_SIDE)))
-                    drawn = _drawn(chosen[frame.index], numbers, frame.rgb.shape[:2])
-                    labels.append(shrunk(drawn, _SHORTER_SIDE, labels=True))
-    return Recorded(frames=frames, labels=labels)
+) -> Iterator[RecordedFrame]:
+    if not chosen:
+        return
+    with open_video(task.video_uri, start_frame=task.start_frame, end_frame=max(chosen) + 1) as video:
+        for frame in video:
+            if frame.index in chosen:
+                labels = _drawn(chosen[frame.index], numbers, frame.rgb.shape[:2])
+                yield RecordedFrame(
+                    name=f"{task.video_uri}, frame {frame.index}",
+                    picture=encode_jpeg(shrunk(frame.rgb, _SHORTER_SIDE), quality=_JPEG_QUALITY),
+                    labels=shrunk(labels, _SHORTER_SIDE, labels=True),
+                )
 
 
 def _drawn(objects: Sequence[Mapping[str, object]], numbers: Mapping[int, int], size: tuple[int, ...]) -> LabelMap:
@@ -90,8 +93,3 @@ def _drawn(objects: Sequence[Mapping[str, object]], numbers: Mapping[int, int], 
         mask = rle.decode(row["rle"], row["height"], row["width"])  # type: ignore[arg-type]
         labels[mask] = numbers.get(row["object_id"], VOID)  # type: ignore[call-overload]
     return labels
-
-
-def _jpeg(picture: Picture) -> bytes:
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return data.tobytes()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from jobs import demo
 from jobs.cli import app
-from jobs.pictures.overlay import Overlay
+from jobs.pictures.film import Overlay
 from jobs.terminal.console import stdout
 from model.metrics import ObjectScore
 from model.result import BankStatistics, FrameResult, ObjectStatistics

@@ -7,7 +7,8 @@ import pytest
 
 from jobs.training.compose import Composition, draw_clip
 from jobs.training.motion import Generator
-from jobs.training.sources import Footage, MovedStills, Still
+from jobs.training.sources import Footage, MovedStills
+from jobs.training.stills import Still
 from model.clip import Clip
 from tests.jobs.training.material import labels, still, two_boxes
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.training.motion import Pose, camera, come_in, decoded, elastic, leave_and_return, path, place, wander
+from jobs.training.motion import Pose, camera, come_in, elastic, leave_and_return, path, place, wander
 from tests.jobs.training.material import labels, picture, two_boxes
 
 SIDE = 48
@@ -183,9 +183,3 @@ def test_the_camera_changes_the_light_and_keeps_the_shapes() -> None:
         changed += not np.array_equal(seen, frames)
     assert changed == 30
     np.testing.assert_array_equal(frames, kept)
-
-
-def test_files_are_decoded_as_rgb() -> None:
-    scene = picture(2)
-    data = cv2.imencode(".png", scene[..., ::-1])[1].tobytes()
-    np.testing.assert_array_equal(decoded(data), scene)
