@@ -44,24 +44,12 @@ class FrameLabels:
 class CommittedVideo:
     """The result of one video; what is superseded meanwhile can still be read for a while."""
 
-    def __init__(self, store: Store, commit: Commit) -> None:
+    def __init__(self, store: Store, video_id: str, size: tuple[int, int], paths: Mapping[str, str]) -> None:
+        """`size`: H and W; `paths`: its files below OUTPUT, by table."""
+        self.video_id = video_id
+        self.size = size
         self._store = store
-        self._commit = commit
-
-    @property
-    def video_id(self) -> str:
-        """The manifest's."""
-        return self._commit.video_id
-
-    @property
-    def row(self) -> Mapping[str, object]:
-        """Its row of `videos` as JSON holds it."""
-        return self._commit.video
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """H and W."""
-        return int(str(self.row["height"])), int(str(self.row["width"]))
+        self._paths = paths
 
     def frames(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Its rows of `frames`, in order."""
@@ -91,7 +79,7 @@ class CommittedVideo:
             yield from batch.to_pylist()
 
     def _dataset(self, table: str) -> ds.Dataset:
-        return dataset(self._store, [self._commit.files[table].path], SCHEMAS[table])
+        return dataset(self._store, [self._paths[table]], SCHEMAS[table])
 
 
 def committed_videos(output_url: str) -> dict[str, CommittedVideo]:
@@ -101,7 +89,7 @@ def committed_videos(output_url: str) -> dict[str, CommittedVideo]:
     """
     store = Store(output_url)
     check_output(store)
-    return {commit.video_id: CommittedVideo(store, commit) for commit in CommitLog(store).read_all()}
+    return {commit.video_id: _of(store, commit) for commit in CommitLog(store).read_all()}
 
 
 def committed_video(output_url: str, video_id: str) -> CommittedVideo:
@@ -115,7 +103,12 @@ def committed_video(output_url: str, video_id: str) -> CommittedVideo:
     identity = log.current().get(safe)
     if identity is None:
         raise InvalidInput(f"{store.url} has no committed video {video_id!r}: segment it first")
-    return CommittedVideo(store, log.read(commit_path(safe, identity)))
+    return _of(store, log.read(commit_path(safe, identity)))
+
+
+def _of(store: Store, commit: Commit) -> CommittedVideo:
+    size = int(str(commit.video["height"])), int(str(commit.video["width"]))
+    return CommittedVideo(store, commit.video_id, size, {name: record.path for name, record in commit.files.items()})
 
 
 def _drawn(frame_index: int, rows: Iterable[Mapping[str, Any]], size: tuple[int, int]) -> FrameLabels:
