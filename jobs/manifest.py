@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 from jobs.datasets.check import READERS, check
-from jobs.datasets.manifests import Layout, Prompts, build
+from jobs.datasets.manifests import Layout, PromptChoice, build
 from jobs.terminal.console import WRONG_CALL, exit_on_error, stdout
 from pipeline.input.inspection import Inspection
 
@@ -25,7 +25,9 @@ def build_command(
     source: str = typer.Argument(metavar="SRC", help="Folder of the dataset: path or URL."),
     output: str = typer.Option(help="Manifest to write: path or URL ending in .jsonl, .csv or .parquet."),
     layout: Layout = typer.Option(help="davis, youtube-vos, or pairs: NAME.mp4 beside NAME.png."),
-    prompts: Prompts = typer.Option(Prompts.FIRST, help="Of folders: each object's first mask, or all masks."),
+    prompts: PromptChoice = typer.Option(
+        PromptChoice.FIRST, help="Of folders: each object's first mask, or all masks."
+    ),
     set_file: str | None = typer.Option(None, "--set", help="Of folders: list of sequence names, one a line."),
     resolution: str | None = typer.Option(None, help="davis: the resolution folder, where there are several."),
     binary_masks: bool = typer.Option(False, "--binary-masks", help="255 is the object (DAVIS-2016)."),

@@ -27,7 +27,7 @@ _SHOWN_FAILURES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
+class OpenFailure:
     """The latest failure of a video that was not committed since."""
 
     video_id: str
@@ -67,7 +67,7 @@ class Status:
     bytes: int
     """Of all files in masks and frames, those included that are not committed yet."""
     last_commit_at: datetime | None
-    failures: tuple[Failure, ...]
+    failures: tuple[OpenFailure, ...]
     """By video_id."""
     runs: tuple[str, ...]
     """Run ids, oldest first."""
@@ -108,11 +108,11 @@ def _run(store: Store, run_id: str, videos: pa.Table) -> LastRun:
     )
 
 
-def _open_failures(failures: pa.Table, videos: pa.Table) -> tuple[Failure, ...]:
+def _open_failures(failures: pa.Table, videos: pa.Table) -> tuple[OpenFailure, ...]:
     committed_at = dict(zip(videos["video_id"].to_pylist(), videos["committed_at"].to_pylist(), strict=True))
-    columns = list(Failure.__dataclass_fields__)
+    columns = list(OpenFailure.__dataclass_fields__)
     rows = failures.select(columns).sort_by("failed_at").to_pylist()
-    latest = {row["video_id"]: Failure(**row) for row in rows}
+    latest = {row["video_id"]: OpenFailure(**row) for row in rows}
     return tuple(
         latest[video_id]
         for video_id in sorted(latest)
@@ -169,7 +169,7 @@ def _time(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "none yet"
 
 
-def _failure_table(failures: Sequence[Failure]) -> Table:
+def _failure_table(failures: Sequence[OpenFailure]) -> Table:
     table = Table("video", "row", "frame", "cause", "message", "failed at")
     for failure in failures:
         frame = "" if failure.frame_index is None else str(failure.frame_index)

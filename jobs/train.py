@@ -56,12 +56,11 @@ def _stage(asked: Stage | None, *, has_videos: bool) -> Stage:
     return asked or (Stage.VIDEO if has_videos else Stage.PRETRAIN)
 
 
-def _sequences(root: str | None, set_file: str | None, resolution: str | None) -> Sequences | None:
+def _sequences(root: str | None, set_file: str | None, resolution: str | None, prefix: str = "--") -> Sequences | None:
     if root is None:
         return None
-    return Sequences(
-        root=absolute_url(root), set_file=absolute_url(set_file) if set_file else None, resolution=resolution
-    )
+    names = absolute_url(set_file) if set_file else None
+    return Sequences(root=absolute_url(root), set_file=names, resolution=resolution, prefix=prefix)
 
 
 def _pair(given: tuple[str, str] | None) -> tuple[str, str] | None:
@@ -140,7 +139,7 @@ def train_command(
             coco=_pair(coco),
             sequences=sequences,
             run=_pair(run),
-            validate=_sequences(validate, validate_set, validate_resolution),
+            validate=_sequences(validate, validate_set, validate_resolution, "--validate-"),
             video_share=STAGES[stage].video_share if video_share is None else video_share,
             batch=batch,
             frames=frames,

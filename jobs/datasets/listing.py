@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from pipeline.errors import InvalidInput
 from pipeline.input.frame_folder import natural_key
 from pipeline.storage.store import Store
 
@@ -24,6 +25,18 @@ def files(store: Store, suffixes: str | tuple[str, ...], folder: str = "") -> li
 def stem(name: str) -> str:
     """A file's name without its suffix."""
     return PurePosixPath(name).stem
+
+
+def by_stem(names: Iterable[str], what: str, url: str) -> dict[str, str]:
+    """Names by what comes before their suffix, in their order. Raises InvalidInput where two share it.
+
+    `what` they are and the `url` of their folder start the message.
+    """
+    listed = list(names)
+    found = {stem(name): name for name in listed}
+    if len(found) < len(listed):
+        raise InvalidInput(f"{url}: {what} share a name up to the suffix; remove the copies")
+    return found
 
 
 def few(names: Iterable[str]) -> str:

@@ -14,12 +14,14 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from jobs.pictures.label_maps import LabelMap
 from model.bank import BankConfig
+from model.clip import Clip
 from model.metrics import SequenceScorer, mean_scores
 from model.network import AFBURR
 from model.result import FrameResult, Prompt
 from model.segmenter import Precision, SegmenterConfig, VideoSegmenter
-from model.synthetic import Clip, make_clip
+from model.synthetic import make_clip
 from pipeline.errors import InvalidInput
 
 PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}
@@ -155,7 +157,7 @@ class _Run:
             self.result = self._segmenter.step(frame)
         self.gflop = counter.get_total_flops() / 1e9
 
-    def score(self, truth: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", fp32: FrameResult) -> None:
+    def score(self, truth: LabelMap, fp32: FrameResult) -> None:
         labels, prompted = self.result.labels, self.result.prompted
         self.truth.add(labels, truth, prompted=prompted)
         self.agreement.add(labels, fp32.labels, prompted=prompted)

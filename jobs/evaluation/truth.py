@@ -1,4 +1,4 @@
-"""The truth: a folder in DAVIS layout, and which of its masks belong to which frames of an output."""
+"""The truth: which of its masks belong to which frames of an output."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,6 @@ from typing import Any
 from jobs.datasets import listing
 from model.result import Labels
 from pipeline.errors import InvalidInput
-from pipeline.storage.store import Store
-
-_MASKS = "Annotations"
 
 
 class NotScored(Exception):
@@ -23,23 +20,6 @@ class TruthMask:
     name: str
     frame_index: int
     prompted: bool
-
-
-def truth_folder(root: Store, resolution: str | None) -> Store:
-    """The folder that holds the sequences' folders."""
-    folders = listing.folders(root, _MASKS)
-    if not folders:
-        raise InvalidInput(f"{root.url} has no {_MASKS} with folders in it: name the folder that holds it as --truth")
-    if not listing.folders(root, f"{_MASKS}/{folders[0]}"):
-        if resolution is not None:
-            raise InvalidInput(f"{root.url_of(_MASKS)} has no resolution folders: leave out --resolution")
-        return Store(root.url_of(_MASKS))
-    level = folders[0] if resolution is None and len(folders) == 1 else resolution
-    if level not in folders:
-        raise InvalidInput(
-            f"{root.url_of(_MASKS)} has the resolutions {listing.few(folders)}: choose one of them with --resolution"
-        )
-    return Store(root.url_of(f"{_MASKS}/{level}"))
 
 
 def belonging(names: Sequence[str], frames: Sequence[dict[str, Any]], url: str) -> list[TruthMask]:

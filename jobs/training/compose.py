@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from jobs.pictures.label_maps import LabelMap
 from jobs.training.motion import (
     Generator,
-    LabelMap,
-    Picture,
     Pose,
     bends,
     camera,
@@ -22,9 +22,12 @@ from jobs.training.motion import (
     path,
     place,
 )
-from jobs.training.sources import Footage, Source, Still
+from jobs.training.sources import Footage, Source
+from jobs.training.stills import Still
+from model.clip import Clip
 from model.result import VOID
-from model.synthetic import Clip, make_clip
+from model.synthetic import make_clip
+from pipeline.input.frames import Rgb
 
 _TRIES = 20
 _LEAST_PIXELS = 60
@@ -62,8 +65,8 @@ class Composition:
 
 @dataclass(frozen=True, kw_only=True)
 class _Cutout:
-    picture: Picture
-    mask: LabelMap
+    picture: Rgb
+    mask: NDArray[np.uint8]
     """255 where the object is."""
 
 

@@ -1,7 +1,8 @@
 """Clips of the stills that training holds back: what a checkpoint scores on them it has not learnt."""
 
 from jobs.training.compose import Composition
-from jobs.training.sources import MovedStills, read_stills, usable
+from jobs.training.sources import MovedStills
+from jobs.training.stills import read_stills, usable
 
 
 def held_back_composition(stills: list[str], *, frames: int, side: int, objects: tuple[int, int]) -> Composition:

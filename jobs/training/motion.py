@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
-"""[H, W, 3] RGB."""
-LabelMap = NDArray[np.uint8]
-"""[H, W]: 0 background, 1..n objects, 255 void."""
+from jobs.pictures.decode import decode_picture
+from jobs.pictures.encode import encode_jpeg
+from jobs.pictures.label_maps import LabelMap
+from pipeline.input.frames import Rgb
+
 Field = NDArray[np.float32]
 """[S, S, 2]: how far each pixel of a crop is displaced, (x, y) in pixels."""
 Generator = np.random.Generator
@@ -108,14 +109,14 @@ def bends(rng: Generator, frames: int, side: int, bend: float, speed: float) -> 
 
 
 def place(
-    picture: Picture,
+    picture: Rgb,
     labels: LabelMap,
     pose: Pose,
     side: int,
     field: Field | None = None,
     *,
     mirrored_labels: bool = True,
-) -> tuple[Picture, LabelMap]:
+) -> tuple[Rgb, LabelMap]:
     """The crop [S, S] that sees a picture and its labels in a pose.
 
     Beyond the border the picture is mirrored, and so are its labels if `mirrored_labels`; else they are 0 there.
@@ -137,7 +138,7 @@ def _sample(
     return np.asarray(sampled, np.uint8)
 
 
-def camera(rng: Generator, frames: Sequence[Picture]) -> list[Picture]:
+def camera(rng: Generator, frames: Sequence[Rgb]) -> list[Rgb]:
     """What a camera adds: exposure and colour, at times blur, noise and compression."""
     gain, lift = rng.uniform(0.88, 1.12, 3) * rng.uniform(0.75, 1.25), rng.uniform(-18, 18)
     flicker = np.clip(1 + wander(rng, len(frames), rng.normal(0, 0.03)), 0.6, 1.4)
@@ -166,22 +167,5 @@ def _motion_kernel(rng: Generator) -> NDArray[np.float32]:
     return kernel / max(1e-6, float(kernel.sum()))
 
 
-def _compressed(picture: Picture, quality: int) -> Picture:
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return decoded(data.tobytes())
-
-
-def decoded(data: bytes) -> Picture:
-    """A JPEG or PNG file as RGB."""
-    return np.asarray(
-        cv2.cvtColor(np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), 1)), cv2.COLOR_BGR2RGB), np.uint8
-    )
-
-
-def shrunk(values: NDArray[np.uint8], shorter_side: int, *, labels: bool = False) -> NDArray[np.uint8]:
-    """A picture, or labels, whose shorter side is at most `shorter_side` pixels."""
-    scale = shorter_side / min(values.shape[:2])
-    if scale >= 1:
-        return values
-    size = (round(values.shape[1] * scale), round(values.shape[0] * scale))
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST if labels else cv2.INTER_AREA), np.uint8)
+def _compressed(picture: Rgb, quality: int) -> Rgb:
+    return decode_picture(encode_jpeg(picture, quality=quality), "a frame that was just encoded")

@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jobs.datasets import listing
-from jobs.training.coco import read_coco
+from jobs.datasets.davis import DavisSequence, read_sequences
 from jobs.training.compose import Composition
 from jobs.training.curriculum import STAGES, Curriculum, Stage
 from jobs.training.runs import RunSequences
-from jobs.training.sources import DavisSequences, MovedStills, Source, read_stills, usable
+from jobs.training.sources import DavisSequences, MovedStills, Source
+from jobs.training.stills import read_coco, read_stills, usable
 from jobs.training.validation import Validation, composed_validation, davis_validation
 from model.training import TrainingConfig
 from pipeline.errors import InvalidInput
-from pipeline.storage.store import Store, read_url
 
 _BEND = 0.02
 """Things change their shape by this share of a crop's side from frame to frame, as what lives does."""
@@ -26,23 +25,14 @@ class Sequences:
     set_file: str | None = None
     """Names, one a line; None: all."""
     resolution: str | None = None
+    """None: found, where there is only one."""
 
-    def names(self) -> list[str]:
-        """Names of the sequences. Raises InvalidInput without any."""
-        if self.set_file:
-            found = _names_in(self.set_file)
-        else:
-            found = listing.folders(Store(self.root), "/".join(filter(None, ["Annotations", self.resolution])))
-        if not found:
-            raise InvalidInput(f"no sequences in {self.root}: check the folder, the resolution and the list of names")
-        return found
+    prefix: str = "--"
+    """What the options `set` and `resolution` start with, for messages."""
 
-
-def _names_in(set_file: str) -> list[str]:
-    try:
-        return read_url(set_file).decode().split()
-    except FileNotFoundError:
-        raise InvalidInput(f"no list of names {set_file}: name a text file with a sequence a line") from None
+    def read(self) -> list[DavisSequence]:
+        """At least one. Raises InvalidInput that names what is missing."""
+        return read_sequences(self.root, set_file=self.set_file, resolution=self.resolution, prefix=self.prefix)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +100,8 @@ class Settings:
 
     def _videos(self) -> list[Source]:
         found: list[Source] = []
-        if (given := self.sequences) is not None:
-            found.append(DavisSequences(given.root, given.names(), resolution=given.resolution))
+        if self.sequences is not None:
+            found.append(DavisSequences(self.sequences.read()))
         if self.run is not None:
             found.append(RunSequences(*self.run))
         return found
@@ -120,7 +110,7 @@ class Settings:
         """What the training is scored on; None where `stills` hold none back. Raises InvalidInput."""
         if self.validate is None:
             return composed_validation(self.stills, side=self.side)
-        return davis_validation(self.validate.root, self.validate.names(), resolution=self.validate.resolution)
+        return davis_validation(self.validate.read())
 
     def recipe(self) -> str:
         """What the clips are, in words."""

@@ -1,50 +1,33 @@
-"""Material for clips: still pictures with masks, and sequences in DAVIS layout. Read once, kept in memory.
+"""What clips are drawn from: stills that are moved, and recorded videos. Read once, kept in memory.
 
 Legend: T frames, S side of the square crop.
 """
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from jobs.training.motion import Generator, LabelMap, Picture, Pose, bends, decoded, path, place
+from jobs.datasets.davis import DavisSequence
+from jobs.datasets.masks import read_label_map
+from jobs.pictures.decode import decode_picture
+from jobs.pictures.label_maps import LabelMap
+from jobs.training.motion import Generator, Pose, bends, path, place
+from jobs.training.stills import Still, usable
 from model.result import VOID
 from pipeline.errors import InvalidInput
-from pipeline.input.frame_folder import natural_key
-from pipeline.input.masks import read_mask
-from pipeline.storage.store import Store
+from pipeline.input.frames import Rgb
 
 _READERS = 8
-_SMALLEST_SHARE = 0.015
-"""Objects below this share of the picture are too coarsely outlined to learn from."""
-HELD_BACK = 10
-"""Every tenth still, by a hash of its name, is never trained on: the composed clips of the evaluation use them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Still:
-    """A picture and its labels."""
-
-    name: str
-    picture: Picture
-    labels: LabelMap
-
-    def object_ids(self) -> list[int]:
-        """Objects large enough to learn from."""
-        ids, counts = np.unique(self.labels, return_counts=True)
-        least = _SMALLEST_SHARE * self.labels.size
-        return [int(i) for i, n in zip(ids, counts, strict=True) if i not in (0, VOID) and n >= least]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Footage:
     """Frames of one scene, cropped and aligned, before anything is pasted in."""
 
-    frames: list[Picture]
+    frames: list[Rgb]
     """T of [S, S, 3]"""
     labels: list[LabelMap]
     """T of [S, S]"""
@@ -60,39 +43,6 @@ class Source(Protocol):
 
     def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
         """Random footage; `speed` grows with the curriculum (1 = slow)."""
-
-
-def is_held_back(name: str) -> bool:
-    """Whether a still is kept for evaluation."""
-    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_BACK == 0
-
-
-def read_stills(folder: str, *, held_back: bool = False) -> list[Still]:
-    """`images/NAME.jpg` with `masks/NAME.png`: those that may be trained on, or those that are held back."""
-    store = Store(folder)
-    names = [entry.name for entry in store.list("images") if is_held_back(entry.name) == held_back]
-    if not names:
-        raise InvalidInput(f"no pictures in {store.url_of('images')}: give a folder with images/ and masks/")
-    with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda name: _read_still(store, name), names))
-
-
-def _read_still(store: Store, name: str) -> Still:
-    mask_name = f"masks/{name.rsplit('.', 1)[0]}.png"
-    labels = read_mask(store.get(mask_name), mask_name).astype(np.uint8)
-    return Still(name=name, picture=_read_picture(store, f"images/{name}"), labels=labels)
-
-
-def _read_picture(store: Store, name: str) -> Picture:
-    return decoded(store.get(name))
-
-
-def usable(stills: Sequence[Still]) -> list[Still]:
-    """Those with an object that is large enough. Raises InvalidInput when there is none."""
-    found = [still for still in stills if still.object_ids()]
-    if not found:
-        raise InvalidInput(f"none of {len(stills)} stills shows an object of {_SMALLEST_SHARE:.1%} of its picture")
-    return found
 
 
 class MovedStills:
@@ -116,60 +66,63 @@ class MovedStills:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recorded:
-    """Some frames of a video, in order, and what is in them."""
+class RecordedFrame:
+    """A frame of a video and what is in it."""
 
-    frames: list[bytes]
-    """JPEG or PNG files."""
-    labels: list[LabelMap]
+    name: str
+    """Of its file, for messages."""
+    picture: bytes
+    """JPEG or PNG file."""
+    labels: LabelMap
+
+
+Recording = Sequence[RecordedFrame]
+"""Some frames of a video, in order."""
 
 
 class RecordedSequences:
     """Recorded videos, a few frames apart; the gap grows with `speed`."""
 
-    def __init__(self, recorded: Sequence[Recorded]) -> None:
-        self.recorded = recorded
+    def __init__(self, recordings: Sequence[Recording]) -> None:
+        self.recordings = recordings
 
     def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
         """Frames of one sequence, in either direction of time, through one still crop."""
-        long_enough = [sequence for sequence in self.recorded if len(sequence.frames) >= frames]
+        long_enough = [recording for recording in self.recordings if len(recording) >= frames]
         if not long_enough:
             raise InvalidInput(f"no sequence has {frames} frames: train on shorter clips")
-        sequence = long_enough[rng.integers(len(long_enough))]
-        widest = max(1, (len(sequence.frames) - 1) // max(1, frames - 1))
+        recording = long_enough[rng.integers(len(long_enough))]
+        widest = max(1, (len(recording) - 1) // max(1, frames - 1))
         gap = int(rng.integers(1, 1 + min(widest, max(1, round(10 * speed)))))
-        first = int(rng.integers(0, len(sequence.frames) - gap * (frames - 1)))
+        first = int(rng.integers(0, len(recording) - gap * (frames - 1)))
         chosen = [first + gap * t for t in range(frames)]
         if rng.random() < 0.5:
             chosen.reverse()
-        pose = framing(rng, sequence.labels[chosen[0]], side)
-        seen = [place(decoded(sequence.frames[i]), sequence.labels[i], pose, side) for i in chosen]
+        pose = framing(rng, recording[chosen[0]].labels, side)
+        seen = [place(_decoded(recording[i]), recording[i].labels, pose, side) for i in chosen]
         return Footage(frames=[p for p, _ in seen], labels=[m for _, m in seen])
 
 
+def _decoded(frame: RecordedFrame) -> Rgb:
+    return decode_picture(frame.picture, frame.name)
+
+
 class DavisSequences(RecordedSequences):
-    """Sequences in DAVIS layout, or in that of YouTube-VOS, where only every fifth frame has a mask.
+    """Sequences in the layout of DAVIS or YouTube-VOS; frames without a mask are left out."""
 
-    `JPEGImages/[RESOLUTION/]NAME/*.jpg` and `Annotations/[RESOLUTION/]NAME/*.png`; frames without a mask are left out.
-    """
-
-    def __init__(self, root: str, names: Sequence[str], *, resolution: str | None = None) -> None:
-        """Raises InvalidInput for a sequence without masks."""
-        level = f"{resolution}/" if resolution else ""
+    def __init__(self, sequences: Iterable[DavisSequence]) -> None:
+        """Reads all of it. Raises InvalidInput for a mask that is none, StoreUnavailable."""
         with ThreadPoolExecutor(_READERS) as readers:
-            super().__init__(list(readers.map(lambda name: _recorded(Store(root), level, name), names)))
+            super().__init__(list(readers.map(_recording, sequences)))
 
 
-def _recorded(store: Store, level: str, name: str) -> Recorded:
-    folder = f"Annotations/{level}{name}"
-    masks = sorted((entry.name for entry in store.list(folder)), key=natural_key)
-    if not masks:
-        raise InvalidInput(f"no masks in {store.url_of(folder)}: check the folder and the list of names")
-    frames = [f"JPEGImages/{level}{name}/{mask.rsplit('.', 1)[0]}.jpg" for mask in masks]
-    return Recorded(
-        frames=[store.get(frame) for frame in frames],
-        labels=[read_mask(store.get(f"{folder}/{mask}"), mask).astype(np.uint8) for mask in masks],
-    )
+def _recording(sequence: DavisSequence) -> Recording:
+    return [_recorded(sequence, sequence.frame_names[index], mask) for index, mask in sequence.mask_names.items()]
+
+
+def _recorded(sequence: DavisSequence, frame: str, mask: str) -> RecordedFrame:
+    labels = read_label_map(sequence.masks, mask)
+    return RecordedFrame(name=sequence.frames.url_of(frame), picture=sequence.frames.get(frame), labels=labels)
 
 
 def framing(rng: Generator, labels: LabelMap, side: int) -> Pose:

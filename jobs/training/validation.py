@@ -10,19 +10,22 @@ import numpy as np
 import torch
 
 from jobs.datasets import listing
-from jobs.pictures.overlay import blend, contact_sheet
+from jobs.datasets.davis import DavisSequence
+from jobs.datasets.masks import read_labels
+from jobs.pictures.decode import read_picture
+from jobs.pictures.label_maps import LabelMap
+from jobs.pictures.overlay import blend
+from jobs.pictures.sheet import contact_sheet
 from jobs.training.compose import draw_clip
 from jobs.training.held_back import held_back_composition
-from jobs.training.motion import LabelMap, Picture, decoded
-from jobs.training.sources import is_held_back
+from jobs.training.stills import has_held_back
+from model.clip import Clip
 from model.metrics import ObjectScore, SequenceScorer, mean_scores
 from model.network import AFBURR
 from model.result import VOID, Labels, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
-from model.synthetic import Clip
 from pipeline.errors import InvalidInput
-from pipeline.input.masks import read_mask
-from pipeline.storage.store import Store
+from pipeline.input.frames import Rgb
 
 _CLIPS, _FRAMES, _OBJECTS, _SEED = 6, 12, (1, 4), 0
 _SHEET_FRAMES, _SHEET_COLUMNS, _SHEET_WIDTH = 8, 4, 1200
@@ -33,7 +36,7 @@ class Video:
     """A video whose masks are known."""
 
     num_frames: int
-    read: Callable[[int], tuple[Picture, Labels | LabelMap | None]]
+    read: Callable[[int], tuple[Rgb, Labels | LabelMap | None]]
     """Frame t and its true labels [H, W]; None where it has none."""
 
 
@@ -43,7 +46,7 @@ class Score:
 
     J: float
     F: float
-    sheet: Picture
+    sheet: Rgb
     """Frames of the first video with the masks that were found."""
 
     @property
@@ -80,7 +83,7 @@ def _spaced(num_frames: int) -> list[int]:
     return sorted({int(t) for t in np.linspace(0, num_frames - 1, _SHEET_FRAMES).round()})
 
 
-def _segmented(network: AFBURR, video: Video, shown: Collection[int]) -> tuple[list[ObjectScore], list[Picture]]:
+def _segmented(network: AFBURR, video: Video, shown: Collection[int]) -> tuple[list[ObjectScore], list[Rgb]]:
     """Scores of one video's objects, and the frames of `shown` with the masks that were found."""
     segmenter, scorer = VideoSegmenter(network, SegmenterConfig()), SequenceScorer()
     prompted: set[int] = set()
@@ -106,7 +109,7 @@ def _prompt(truth: Labels | LabelMap | None, prompted: set[int]) -> Prompt | Non
 
 def composed_validation(stills: Sequence[str], *, side: int) -> Validation | None:
     """A few clips of the stills that training holds back, always the same; None where none is held back."""
-    folders = [folder for folder in stills if any(is_held_back(entry.name) for entry in Store(folder).list("images"))]
+    folders = [folder for folder in stills if has_held_back(folder)]
     if not folders:
         return None
     composition = held_back_composition(folders, frames=_FRAMES, side=side, objects=_OBJECTS)
@@ -121,27 +124,16 @@ def _of_clip(clip: Clip) -> Video:
     return Video(num_frames=len(clip.frames), read=lambda t: (clip.frames[t], clip.labels[t]))
 
 
-def davis_validation(root: str, names: Sequence[str], *, resolution: str | None = None) -> Validation:
-    """Sequences in DAVIS layout, read when they are scored. Raises InvalidInput for one without frames or masks."""
-    level = f"{resolution}/" if resolution else ""
-    if not names:
-        raise InvalidInput(f"no sequences to validate on in {root}: check the folder and --validate-resolution")
-    return Validation(
-        videos=[_of_folder(Store(root), f"{level}{name}") for name in names],
-        about=f"{len(names)} sequences ({listing.few(names)})",
-    )
+def davis_validation(sequences: Sequence[DavisSequence]) -> Validation:
+    """Sequences in the layout of DAVIS, at least one, read when they are scored."""
+    names = listing.few(sequence.name for sequence in sequences)
+    return Validation(videos=[_of_sequence(one) for one in sequences], about=f"{len(sequences)} sequences ({names})")
 
 
-def _of_folder(store: Store, name: str) -> Video:
-    pictures, annotations = f"JPEGImages/{name}", f"Annotations/{name}"
-    frames = listing.files(store, (".jpg", ".jpeg", ".png"), pictures)
-    masks = {listing.stem(mask): f"{annotations}/{mask}" for mask in listing.files(store, ".png", annotations)}
-    if not masks.keys() & {listing.stem(frame) for frame in frames}:
-        raise InvalidInput(f"no frames with masks in {store.url_of(annotations)}: check the folder and the names")
+def _of_sequence(sequence: DavisSequence) -> Video:
+    def read(t: int) -> tuple[Rgb, Labels | None]:
+        mask = sequence.mask_names.get(t)
+        labels = None if mask is None else read_labels(sequence.masks, mask)
+        return read_picture(sequence.frames, sequence.frame_names[t]), labels
 
-    def read(t: int) -> tuple[Picture, Labels | None]:
-        mask = masks.get(listing.stem(frames[t]))
-        labels = None if mask is None else read_mask(store.get(mask), store.url_of(mask))
-        return decoded(store.get(f"{pictures}/{frames[t]}")), labels
-
-    return Video(num_frames=len(frames), read=read)
+    return Video(num_frames=len(sequence.frame_names), read=read)

@@ -1,7 +1,8 @@
 """What a run is told: small frozen values, checked once, that every process of the run gets."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
+from model.effect import effective
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.run.device import Device
@@ -37,11 +38,7 @@ class WorkerConfig:
 
     def settings(self) -> dict[str, object]:
         """Those settings that can change a mask; they are part of every video's identity."""
-        segmenter = asdict(self.segmenter)
-        for without_effect in ("object_chunk", "workspace"):
-            del segmenter[without_effect]
-        del segmenter["bank"]["segment_mean"]
-        return {**segmenter, "binary_masks": self.binary_masks}
+        return {**effective(self.segmenter), "binary_masks": self.binary_masks}
 
 
 def _check_segmenter(config: SegmenterConfig) -> None:

@@ -63,8 +63,9 @@ def try_video(worker: VideoWorker, attempt: Attempt, name: str) -> VideoOutcome 
     except PipelineError as error:
         return Failure.of(error, worker=name, host=platform.node())
     except Exception as error:  # also a bug that one odd video brings out must not end the run
-        _logger.exception("%s: %s failed", name, attempt.task.name)
-        return Failure.of(error, worker=name, host=platform.node())
+        failure = Failure.of(error, worker=name, host=platform.node())
+        _logger.error("%s: %s failed:\n%s", name, attempt.task.name, failure.trace)
+        return failure
 
 
 class LocalPool:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from jobs.datasets.manifests import build
-from jobs.training.sources import is_held_back
+from jobs.training.stills import is_held_back
 from pipeline.input.manifest import read_manifest
 from pipeline.input.masks import read_mask
 from tests.jobs.training.material import write_stills

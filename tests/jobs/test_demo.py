@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 from jobs import demo
 from jobs.cli import app
-from jobs.pictures.overlay import Overlay
+from jobs.pictures.film import Overlay
 from jobs.terminal.console import stdout
 from model.metrics import ObjectScore
 from model.result import BankStatistics, FrameResult, ObjectStatistics
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import read_manifest
 from pipeline.input.video import open_video
-from pipeline.output.commits import Commit, CommitLog
+from pipeline.output.commits import Commit, create_commit
 from pipeline.output.marker import claim_output
 from pipeline.output.writer import VideoWriter
 from pipeline.run.driver import RunSummary
@@ -69,7 +69,7 @@ def _score(folder: Path, labels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]
             )
             writer.add(frame, result)
         files = writer.finish()
-    CommitLog(store).commit(Commit(video_id=demo.SYNTHETIC, identity="0" * 32, files=files, video=_video_row()))
+    create_commit(store, Commit(video_id=demo.SYNTHETIC, identity="0" * 32, files=files, video=_video_row(), driver=1))
     return demo.score_synthetic(str(folder))
 
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,11 +10,10 @@ from typer.testing import CliRunner
 
 from jobs.status import LastRun, app, read_status
 from pipeline.errors import InvalidOutput
-from pipeline.output.commits import Commit, CommitLog
+from pipeline.output.batches import write_rows
 from pipeline.output.marker import claim_output
-from pipeline.output.videos import write_rows
 from pipeline.storage.store import Store
-from tests.pipeline.made_commits import make_commit
+from tests.pipeline.made_commits import make_commit, put_commit
 from tests.pipeline.output.test_schema import FAILURE
 
 
@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Store:
 def commit(store: Store, video_id: str, minute: int = 0, **row: object) -> None:
     made = make_commit(video_id, minute=minute)
     video = {**made.video, **row}
-    CommitLog(store).commit(Commit(video_id=video_id, identity=made.identity, files=made.files, video=video))
+    put_commit(store, replace(made, video=video))
 
 
 def fail(store: Store, name: str, **changes: object) -> None:

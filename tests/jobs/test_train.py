@@ -18,11 +18,12 @@ from typer.testing import CliRunner, Result
 from jobs.train import app
 from jobs.training import curriculum, reports, settings
 from jobs.training.compose import Composition, draw_clip
-from jobs.training.sources import MovedStills, Still, is_held_back
+from jobs.training.sources import MovedStills
+from jobs.training.stills import Still, is_held_back
 from jobs.training.validation import Score, Validation
 from model.checkpoint import from_bytes, read_card
+from model.clip import Clip
 from model.network import AFBURR, untrained
-from model.synthetic import Clip
 from pipeline.storage.store import Store
 from tests.jobs.training.material import still, trainable, write_sequence, write_stills
 
@@ -360,11 +361,12 @@ def test_held_back_stills_are_never_cut_from(tmp_path: Path, compositions: list[
         ((), "give at least one --stills folder or --coco"),
         (("--stills", "{stills}", "--stage", "video"), "--stage video learns from sequences"),
         (("--stills", "{stills}", "--stage", "pretrain", "--davis", "{davis}"), "leave out --davis and --run"),
-        (("--stills", "{stills}", "--davis", "{davis}", "--set", "{tmp}/gone.txt"), "no list of names"),
-        (("--stills", "{stills}", "--davis", "{davis}", "--resolution", "1080p"), "no sequences in"),
-        (("--stills", "{stills}", "--validate", "{tmp}/gone"), "no sequences in"),
+        (("--stills", "{stills}", "--davis", "{davis}", "--set", "{tmp}/gone.txt"), "gone.txt: no such file"),
+        (("--stills", "{stills}", "--davis", "{davis}", "--resolution", "1080p"), "the resolutions 480p: choose one"),
+        (("--stills", "{stills}", "--validate", "{tmp}/gone"), "gone has no JPEGImages with folders in it"),
         (("--stills", "{tmp}/nothing"), "no pictures in"),
-        (("--stills", "{stills}", "--davis", "{davis}", "--set", "{tmp}/set.txt"), "no masks in"),
+        (("--stills", "{stills}", "--davis", "{davis}", "--set", "{tmp}/set.txt"), "lacks the folders frogs"),
+        (("--stills", "{stills}", "--validate", "{davis}", "--validate-set", "{tmp}/set.txt"), "with --validate-set"),
         (("--stills", "{stills}", "--init", "{tmp}/gone.safetensors"), "gone.safetensors"),
     ],
 )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model.checkpoint import fingerprint
 from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.weights import load_network
-from pipeline.output.commits import CommitLog
+from pipeline.output import tables
 from pipeline.run.config import WorkerConfig
 from pipeline.storage.store import Store
 from tests.pipeline.media import Rgb, moving_square, write_frames, write_video
@@ -156,11 +156,8 @@ def config_for(output: str | Path, **changes: Any) -> WorkerConfig:
 
 def digests(output: str) -> dict[tuple[str, str], str]:
     """sha256 of every committed masks and frames file by (video_id, table)."""
-    return {
-        (commit.video_id, table): record.sha256
-        for commit in CommitLog(Store(output)).read_all()
-        for table, record in commit.files.items()
-    }
+    rows = tables.open(output, "videos").to_table().to_pylist()
+    return {(row["video_id"], table): row[f"{table}_sha256"] for row in rows for table in ("masks", "frames")}
 
 
 def expected_masks() -> set[tuple[str, int, int]]:

@@ -1,15 +1,21 @@
 """Commits without a run."""
 
-from pipeline.output.commits import Commit, FileRecord
-from pipeline.output.layout import safe_name
+from pipeline.output.commits import Commit, FileRecord, create_commit
+from pipeline.output.layout import ROW_TABLES, safe_name
 from pipeline.storage.store import Store
 
+_BYTES = 10
 
-def make_commit(video_id: str, identity: str = "a" * 32, *, attempt: str = "1", minute: int = 0) -> Commit:
+
+def make_commit(
+    video_id: str, identity: str = "a" * 32, *, attempt: str = "1", minute: int = 0, driver: int = 1
+) -> Commit:
     """A commit made at 03:`minute`; the attempt names its files and its run."""
     files = {
-        table: FileRecord(path=f"{table}/{safe_name(video_id)}-{attempt}.parquet", rows=2, bytes=10, sha256="0" * 64)
-        for table in ("masks", "frames")
+        table: FileRecord(
+            path=f"{table}/{safe_name(video_id)}-{attempt}.parquet", rows=2, bytes=_BYTES, sha256="0" * 64
+        )
+        for table in ROW_TABLES
     }
     video = {
         "video_id": video_id,
@@ -38,11 +44,17 @@ def make_commit(video_id: str, identity: str = "a" * 32, *, attempt: str = "1", 
         "run_id": f"run-{attempt}",
         "bad_packets": 0,
     }
-    return Commit(video_id=video_id, identity=identity, files=files, video=video)
+    return Commit(video_id=video_id, identity=identity, files=files, video=video, driver=driver)
 
 
 def put_files(store: Store, commit: Commit) -> Commit:
-    """Something under the names of its files."""
+    """Something of the right size under the names of its files."""
     for record in commit.files.values():
-        store.put(record.path, b"rows")
+        store.put(record.path, bytes(record.bytes))
+    return commit
+
+
+def put_commit(store: Store, commit: Commit) -> Commit:
+    """Its files and itself."""
+    assert create_commit(store, put_files(store, commit))
     return commit

@@ -9,7 +9,7 @@ import pytest
 from jobs.status import read_status
 from pipeline.input.manifest import read_manifest
 from pipeline.output import tables
-from pipeline.output.commits import CommitLog
+from pipeline.output.committed import read_committed
 from pipeline.output.marker import claim_output
 from pipeline.output.videos import sync_videos
 from pipeline.run.config import WorkerConfig
@@ -17,7 +17,7 @@ from pipeline.run.driver import run
 from pipeline.storage.store import Store
 from tests.benchmarks.driver import make_corpus
 from tests.pipeline.finished_pool import FinishedPool
-from tests.pipeline.made_commits import make_commit
+from tests.pipeline.made_commits import make_commit, put_commit
 from tests.s3.servers import BUCKET, S3, moto, use
 from tests.s3.throttle import Throttle, throttled
 
@@ -38,10 +38,9 @@ def store(requests: Throttle) -> Store:
     """An output of many videos whose table `videos` is written."""
     store = Store(f"s3://{BUCKET}/requests/{id(requests):x}")
     claim_output(store)
-    log = CommitLog(store)
     for index in range(VIDEOS):
-        log.commit(make_commit(f"v{index:03}"))
-    sync_videos(store)
+        put_commit(store, make_commit(f"v{index:03}"))
+    sync_videos(store, read_committed(store))
     requests.seen.clear()
     return store
 
@@ -58,7 +57,7 @@ def test_status_does_not_read_every_commit(store: Store, requests: Throttle) -> 
 
 def test_only_commits_that_the_table_lacks_are_read(store: Store, requests: Throttle) -> None:
     for index in range(5):
-        CommitLog(store).commit(make_commit(f"later{index}"))
+        put_commit(store, make_commit(f"later{index}"))
     requests.seen.clear()
     assert tables.open(store.url, "videos").count_rows() == VIDEOS + 5
     assert sum("/_commits/" in path for _, path in requests.seen) == 5
@@ -90,7 +89,7 @@ def test_what_is_missing_is_found_by_listings_alone(small_pages: Throttle) -> No
     small_pages.seen.clear()
     assert run(read_manifest(manifest), config, FinishedPool(config.output)).skipped == VIDEOS
     lists = Counter(_prefix(path) for method, path in small_pages.seen if method == "GET" and "list-type" in path)
-    for prefix in ("corpus/videos/", "corpus/masks/", "corpus/output/_commits/"):
+    for prefix in ("corpus/videos/", "corpus/masks/", "corpus/output/_commits/", "corpus/output/masks/"):
         assert lists[prefix] == -(-VIDEOS // PAGE)
     assert len(small_pages.seen) - sum(lists.values()) < 20
 

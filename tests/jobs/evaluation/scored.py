@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.result import BankStatistics, FrameResult, ObjectStatistics
-from pipeline.output.commits import Commit, CommitLog
+from pipeline.output.commits import Commit, create_commit
 from pipeline.output.marker import claim_output
 from pipeline.output.writer import VideoWriter
 from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit
 
-LabelMap = NDArray[np.integer]
+AnyLabels = NDArray[np.integer]
+"""[H, W] of any whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def shrinking(*widths: int) -> NDArray[np.uint8]:
 def put_video(
     output: str,
     video_id: str,
-    predictions: Sequence[LabelMap] | LabelMap,
+    predictions: Sequence[AnyLabels] | AnyLabels,
     *,
     names: Sequence[str] | None = None,
     start: int = 0,
@@ -68,12 +69,12 @@ def put_video(
         files = writer.finish()
     made = make_commit(video_id)
     size = {"height": predictions[0].shape[0], "width": predictions[0].shape[1], "frames_decoded": len(predictions)}
-    CommitLog(store).commit(
-        Commit(video_id=video_id, identity=made.identity, files=files, video={**made.video, **size})
+    create_commit(
+        store, Commit(video_id=video_id, identity=made.identity, files=files, video={**made.video, **size}, driver=1)
     )
 
 
-def result(frame: LabelMap, object_ids: Sequence[int], uncertainty: float | None, *, prompted: bool) -> FrameResult:
+def result(frame: AnyLabels, object_ids: Sequence[int], uncertainty: float | None, *, prompted: bool) -> FrameResult:
     return FrameResult(
         labels=frame.astype(np.int32),
         objects=tuple(ObjectStatistics(object_id=i, score=None, uncertainty=uncertainty) for i in object_ids),
@@ -84,7 +85,7 @@ def result(frame: LabelMap, object_ids: Sequence[int], uncertainty: float | None
 
 
 def put_truth(
-    root: Path, video_id: str, masks: Sequence[LabelMap] | LabelMap, *, names: Sequence[str] = (), level: str = ""
+    root: Path, video_id: str, masks: Sequence[AnyLabels] | AnyLabels, *, names: Sequence[str] = (), level: str = ""
 ) -> str:
     folder = root / "Annotations" / level / video_id
     folder.mkdir(parents=True)

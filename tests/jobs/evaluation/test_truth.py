@@ -8,7 +8,7 @@ from jobs.evaluation.scoring import evaluate
 from pipeline.errors import InvalidInput, InvalidOutput
 from pipeline.output.marker import claim_output
 from pipeline.storage.store import Store
-from tests.jobs.evaluation.scored import LabelMap, labels, put_truth, put_video, shrinking
+from tests.jobs.evaluation.scored import AnyLabels, labels, put_truth, put_video, shrinking
 
 
 def test_masks_of_a_folder_belong_to_frames_by_name(output: str, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_videos_without_truth_are_named_and_skipped(output: str, tmp_path: Path)
     ],
 )
 def test_a_sequence_without_a_score_says_why(
-    output: str, tmp_path: Path, truth: LabelMap, protocol: str, reason: str
+    output: str, tmp_path: Path, truth: AnyLabels, protocol: str, reason: str
 ) -> None:
     put_video(output, "v", labels(1, 1, 1))
     with pytest.raises(InvalidInput, match=f"none of the 1 videos .* as v: .*{reason}"):

@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.training.sources import Still, is_held_back
-
-Labels = NDArray[np.uint8]
+from jobs.pictures.label_maps import LabelMap
+from jobs.training.stills import Still, is_held_back
 
 
 def picture(seed: int, height: int = 60, width: int = 80) -> NDArray[np.uint8]:
@@ -18,7 +17,7 @@ def picture(seed: int, height: int = 60, width: int = 80) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def labels(*objects: tuple[int, int, int, int], height: int = 60, width: int = 80) -> Labels:
+def labels(*objects: tuple[int, int, int, int], height: int = 60, width: int = 80) -> LabelMap:
     """Boxes (top, bottom, left, right) with the ids 1, 2, .."""
     found = np.zeros((height, width), np.uint8)
     for number, (top, bottom, left, right) in enumerate(objects, 1):
@@ -26,15 +25,15 @@ def labels(*objects: tuple[int, int, int, int], height: int = 60, width: int = 8
     return found
 
 
-def two_boxes() -> Labels:
+def two_boxes() -> LabelMap:
     return labels((10, 35, 8, 36), (20, 50, 45, 70))
 
 
-def still(seed: int, found: Labels | None = None) -> Still:
+def still(seed: int, found: LabelMap | None = None) -> Still:
     return Still(name=f"{seed}.jpg", picture=picture(seed), labels=two_boxes() if found is None else found)
 
 
-def write_stills(folder: Path, names: Sequence[str], found: Labels | None = None) -> Path:
+def write_stills(folder: Path, names: Sequence[str], found: LabelMap | None = None) -> Path:
     """`images/NAME.jpg` and `masks/NAME.png`; returns the folder."""
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -51,7 +50,7 @@ def trainable(count: int) -> list[str]:
 
 
 def write_sequence(
-    root: Path, name: str, frames: int, *, level: str = "", found: Sequence[Labels] | None = None
+    root: Path, name: str, frames: int, *, level: str = "", found: Sequence[LabelMap] | None = None
 ) -> Path:
     """A sequence in DAVIS layout whose frame n is grey 10 (n + 1), natural names 8, 9, 10, ..; returns the root."""
     pictures, masks = root / "JPEGImages" / level / name, root / "Annotations" / level / name

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.training.motion import decoded
-from jobs.training.sources import DavisSequences, Footage, MovedStills, framing, is_held_back, read_stills
+from jobs.datasets.davis import read_sequences
+from jobs.pictures.decode import decode_picture
+from jobs.training.sources import DavisSequences, Footage, MovedStills, framing
 from pipeline.errors import InvalidInput
-from tests.jobs.training.material import labels, still, trainable, two_boxes, write_sequence, write_stills
+from tests.jobs.training.material import labels, still, two_boxes, write_sequence
 
 SIDE = 40
 
@@ -26,44 +27,6 @@ def check(footage: Footage, frames: int, *, ids: set[int]) -> None:
 
 
 # Stills
-
-
-def test_held_back_stills_are_disjoint_from_the_trained_ones(tmp_path: Path) -> None:
-    names = [f"still{number}" for number in range(60)]
-    folder = str(write_stills(tmp_path, names))
-    trained, held_back = ({one.name for one in read_stills(folder, held_back=part)} for part in (False, True))
-    assert not trained & held_back
-    assert trained | held_back == {f"{name}.jpg" for name in names}
-    assert 1 <= len(held_back) <= 15
-    assert held_back == {name for name in trained | held_back if is_held_back(name)}
-
-
-def test_a_still_is_held_back_by_its_name_alone() -> None:
-    assert [is_held_back(f"still{number}.jpg") for number in range(40)].count(True) == sum(
-        is_held_back(f"still{number}.jpg") for number in reversed(range(40))
-    )
-    held = sum(is_held_back(f"{number}.jpg") for number in range(5000))
-    assert 400 < held < 600
-
-
-def test_a_still_is_read_with_its_mask(tmp_path: Path) -> None:
-    (name,) = trainable(1)
-    (found,) = read_stills(str(write_stills(tmp_path, [name])))
-    assert found.name == f"{name}.jpg"
-    np.testing.assert_array_equal(found.labels, two_boxes())
-    assert np.abs(found.picture.astype(int) - still(0).picture).mean() < 6
-    assert found.object_ids() == [1, 2]
-
-
-def test_small_objects_and_void_are_not_learnt_from() -> None:
-    found = labels((0, 30, 0, 40), (40, 44, 0, 10))
-    found[50:, 50:] = 255
-    assert still(1, found).object_ids() == [1]
-
-
-def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=rf"{tmp_path}/images: give a folder with images/ and masks/"):
-        read_stills(str(tmp_path))
 
 
 def test_a_moved_still_shows_its_objects_and_moves() -> None:
@@ -95,6 +58,10 @@ def test_stills_without_a_large_object_are_never_drawn() -> None:
 # Sequences
 
 
+def sequences(root: Path) -> DavisSequences:
+    return DavisSequences(read_sequences(str(root)))
+
+
 def order(footage: Footage) -> list[int]:
     """Which frame of `write_sequence` each one is, by its grey."""
     return [round(float(frame.mean()) / 10) - 1 for frame in footage.frames]
@@ -102,8 +69,7 @@ def order(footage: Footage) -> list[int]:
 
 @pytest.mark.parametrize("level", ["", "480p"])
 def test_a_sequence_is_drawn_in_either_direction_with_equal_gaps(tmp_path: Path, level: str) -> None:
-    root = write_sequence(tmp_path, "dogs", 12, level=level)
-    source = DavisSequences(str(root), ["dogs"], resolution=level or None)
+    source = sequences(write_sequence(tmp_path, "dogs", 12, level=level))
     gaps = set()
     for seed in range(60):
         footage = source.draw(rng(seed), 3, SIDE, 1.0)
@@ -116,13 +82,13 @@ def test_a_sequence_is_drawn_in_either_direction_with_equal_gaps(tmp_path: Path,
 
 
 def test_slow_clips_have_small_gaps(tmp_path: Path) -> None:
-    source = DavisSequences(str(write_sequence(tmp_path, "dogs", 20)), ["dogs"])
+    source = sequences(write_sequence(tmp_path, "dogs", 20))
     numbers = [order(source.draw(rng(seed), 3, SIDE, 0.2)) for seed in range(40)]
     assert {abs(first - second) for first, second, _ in numbers} == {1, 2}
 
 
 def test_a_sequence_may_be_as_short_as_the_clip(tmp_path: Path) -> None:
-    source = DavisSequences(str(write_sequence(tmp_path, "dogs", 3)), ["dogs"])
+    source = sequences(write_sequence(tmp_path, "dogs", 3))
     drawn = {tuple(order(source.draw(rng(seed), 3, SIDE, 1.0))) for seed in range(10)}
     assert drawn == {(0, 1, 2), (2, 1, 0)}
 
@@ -130,7 +96,7 @@ def test_a_sequence_may_be_as_short_as_the_clip(tmp_path: Path) -> None:
 def test_frames_and_masks_belong_together_through_one_crop(tmp_path: Path) -> None:
     """Frame n shows its object n rows lower; all frames are seen in one pose."""
     boxes = [labels((5 + 2 * n, 35 + 2 * n, 20, 60)) for n in range(4)]
-    source = DavisSequences(str(write_sequence(tmp_path, "dogs", 4, found=boxes)), ["dogs"])
+    source = sequences(write_sequence(tmp_path, "dogs", 4, found=boxes))
     for seed in range(10):
         footage = source.draw(rng(seed), 4, SIDE, 0.1)
         middles = [np.argwhere(found).mean(axis=0) for found in footage.labels]
@@ -142,7 +108,8 @@ def test_frames_and_masks_belong_together_through_one_crop(tmp_path: Path) -> No
 def test_all_named_sequences_are_drawn_from_and_no_other(tmp_path: Path) -> None:
     for number, name in enumerate(("a", "b", "c"), 1):
         write_sequence(tmp_path, name, 2, found=[np.full((60, 80), number, np.uint8)] * 2)
-    source = DavisSequences(str(tmp_path), ["a", "c"])
+    (tmp_path / "set.txt").write_text("a\nc\n")
+    source = DavisSequences(read_sequences(str(tmp_path), set_file=str(tmp_path / "set.txt")))
     assert {int(source.draw(rng(seed), 2, SIDE, 1.0).labels[0][0, 0]) for seed in range(20)} == {1, 3}
 
 
@@ -152,14 +119,21 @@ def test_frames_without_a_mask_are_left_out(tmp_path: Path) -> None:
     for number in range(11):
         if number % 5:
             (root / "Annotations" / "walk" / f"{8 + number}.png").unlink()
-    (only,) = DavisSequences(str(root), ["walk"]).recorded
-    assert [round(decoded(frame).mean()) for frame in only.frames] == [10, 60, 110]
-    assert len(only.labels) == 3
+    (only,) = sequences(root).recordings
+    assert [round(decode_picture(frame.picture, frame.name).mean()) for frame in only] == [10, 60, 110]
 
 
-def test_a_sequence_without_masks_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"no masks in .*Annotations/480p/cats: check"):
-        DavisSequences(str(tmp_path), ["cats"], resolution="480p")
+def test_a_damaged_frame_is_named_when_it_is_drawn(tmp_path: Path) -> None:
+    root = write_sequence(tmp_path, "walk", 2)
+    (root / "JPEGImages/walk/9.jpg").write_bytes(b"no picture")
+    with pytest.raises(InvalidInput, match=r"JPEGImages/walk/9\.jpg: is no whole JPEG or PNG picture"):
+        sequences(root).draw(rng(), 2, SIDE, 1.0)
+
+
+def test_ids_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    root = write_sequence(tmp_path, "walk", 2, found=[np.full((60, 80), 300, np.uint16)] * 2)
+    with pytest.raises(InvalidInput, match=r"Annotations/walk/8\.png: holds the id 300"):
+        sequences(root)
 
 
 # Crops

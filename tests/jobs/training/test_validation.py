@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from jobs.training.motion import Picture
-from jobs.training.sources import is_held_back
+from jobs.datasets.davis import read_sequences
+from jobs.pictures.label_maps import LabelMap
+from jobs.training.stills import is_held_back
 from jobs.training.validation import Validation, Video, composed_validation, davis_validation
 from model.checkpoint import load_untrained
 from model.metrics import SequenceScorer
@@ -15,7 +16,8 @@ from model.network import AFBURR
 from model.result import VOID, FrameResult, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from pipeline.errors import InvalidInput
-from tests.jobs.training.material import Labels, labels, picture, trainable, two_boxes, write_sequence, write_stills
+from pipeline.input.frames import Rgb
+from tests.jobs.training.material import labels, picture, trainable, two_boxes, write_sequence, write_stills
 
 HELD_BACK = [name for name in (f"still{number}" for number in range(100)) if is_held_back(f"{name}.jpg")][:3]
 
@@ -25,7 +27,7 @@ def network() -> AFBURR:
     return load_untrained("untrained")
 
 
-def video(*truths: Labels | None) -> Video:
+def video(*truths: LabelMap | None) -> Video:
     return Video(num_frames=len(truths), read=lambda t: (picture(t), truths[t]))
 
 
@@ -71,7 +73,7 @@ def test_the_score_is_that_of_the_users_loop(network: AFBURR) -> None:
     assert score.J_and_F == pytest.approx((score.J + score.F) / 2)
 
 
-def torch_picture(frame: Picture) -> torch.Tensor:
+def torch_picture(frame: Rgb) -> torch.Tensor:
     return torch.from_numpy(frame).permute(2, 0, 1)
 
 
@@ -117,7 +119,7 @@ def test_sequences_are_read_frame_by_frame(tmp_path: Path, network: AFBURR) -> N
     """Also frames without a mask: the segmenter sees every frame, the scorer those with a truth."""
     root = write_sequence(tmp_path, "dogs", 4, level="480p")
     (root / "Annotations/480p/dogs/9.png").unlink()
-    found = davis_validation(str(root), ["dogs"], resolution="480p")
+    found = davis_validation(read_sequences(str(root)))
     (dogs,) = found.videos
     assert [dogs.read(t)[1] is None for t in range(4)] == [False, True, False, False]
     assert [int(dogs.read(t)[0].mean().round()) for t in range(4)] == [10, 20, 30, 40]
@@ -126,7 +128,8 @@ def test_sequences_are_read_frame_by_frame(tmp_path: Path, network: AFBURR) -> N
     assert 0 <= found.score(network).J_and_F <= 1
 
 
-def test_a_sequence_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_damaged_frame_is_named(tmp_path: Path, network: AFBURR) -> None:
     root = write_sequence(tmp_path, "dogs", 2)
-    with pytest.raises(InvalidInput, match=r"no frames with masks in .*Annotations/cats"):
-        davis_validation(str(root), ["dogs", "cats"])
+    (root / "JPEGImages/dogs/9.jpg").write_bytes(b"no picture")
+    with pytest.raises(InvalidInput, match=r"JPEGImages/dogs/9\.jpg: is no whole JPEG or PNG picture"):
+        davis_validation(read_sequences(str(root))).score(network)

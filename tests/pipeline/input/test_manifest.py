@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidManifest
@@ -219,7 +219,6 @@ TASKS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(TASKS, min_size=1, max_size=3, unique_by=lambda task: task.video_id))
 def test_what_is_written_is_read_back_in_every_format(tasks: list[VideoTask]) -> None:
     for suffix in ("jsonl", "csv", "parquet"):

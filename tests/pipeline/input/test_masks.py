@@ -5,7 +5,7 @@ import io
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -38,7 +38,6 @@ def test_sixteen_bits_hold_large_ids_and_255_stays_void() -> None:
     assert ids_in(read) == (1, 256, 65535)
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 9, 200, 254, 255]), min_size=4, max_size=4), st.booleans())
 def test_masks_of_solid_objects_are_read_as_they_are(values: list[int], coloured: bool) -> None:
     labels = np.kron(np.array(values).reshape(2, 2), np.ones((5, 7), int))
@@ -68,7 +67,6 @@ def test_what_is_no_label_map_is_refused_with_the_reason(data: bytes, reason: st
         read_mask(data, "row 4")
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.data())
 def test_damaged_files_are_refused_or_read_but_never_crash(data: st.DataObject) -> None:
     damaged = bytearray(palette(IDS))

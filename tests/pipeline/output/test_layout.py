@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.output.layout import (
+    CommitFile,
     attempt_name,
+    attempt_of,
     commit_of,
-    commit_path,
     driver_of,
     driver_path,
     new_run_id,
     rows_path,
     safe_name,
-    video_of,
 )
 
 ids = st.text(min_size=1, max_size=100).filter(lambda text: text.isprintable())
@@ -38,15 +38,21 @@ def test_safe_names_stay_readable_and_apart() -> None:
 
 
 @given(ids, st.integers(1, 10**6))
-def test_an_attempts_file_tells_its_video(video_id: str, number: int) -> None:
-    folder, _, file = rows_path("masks", video_id, attempt_name(new_run_id(), number)).partition("/")
-    assert (folder, video_of(file)) == ("masks", safe_name(video_id))
+def test_an_attempts_file_tells_video_and_run(video_id: str, number: int) -> None:
+    run_id = new_run_id()
+    folder, _, file = rows_path("masks", video_id, attempt_name(run_id, number)).partition("/")
+    assert (folder, attempt_of(file)) == ("masks", (safe_name(video_id), run_id))
 
 
-@given(ids, st.text("0123456789abcdef", min_size=32, max_size=32))
-def test_a_commits_file_tells_video_and_identity(video_id: str, identity: str) -> None:
-    folder, _, file = commit_path(safe_name(video_id), identity).partition("/")
-    assert (folder, commit_of(file)) == ("_commits", (safe_name(video_id), identity))
+@given(ids, st.text("0123456789abcdef", min_size=32, max_size=32), st.integers(0, 10**9))
+def test_a_commits_file_tells_video_identity_and_driver(video_id: str, identity: str, driver: int) -> None:
+    commit = CommitFile(safe_name(video_id), identity, driver)
+    folder, _, file = commit.path.partition("/")
+    assert (folder, commit_of(file)) == ("_commits", commit)
+
+
+def test_commits_of_before_are_of_no_driver() -> None:
+    assert commit_of("clip-0123456789abcdef.00ff.json") == CommitFile("clip-0123456789abcdef", "00ff", 0)
 
 
 @given(st.integers(0, 10**9))
@@ -57,7 +63,7 @@ def test_a_drivers_file_tells_its_number(number: int) -> None:
 
 @pytest.mark.parametrize("name", ["notes.parquet", "a-0123456789abcdef-1.parquet", "probe.ab", "driver.", "x.json", ""])
 def test_other_files_are_nobodys(name: str) -> None:
-    assert video_of(name) is commit_of(name) is driver_of(name) is None
+    assert attempt_of(name) is commit_of(name) is driver_of(name) is None
 
 
 def test_run_ids_sort_by_time_and_differ() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import OutputInUse, StoreUnavailable
+from pipeline.errors import InvalidOutput, OutputInUse, StoreUnavailable
 from pipeline.output.lease import Lease, LeaseTimes
 from pipeline.storage.store import Store
 
@@ -100,16 +100,62 @@ class TestTaking:
         with Lease(store, "run"):
             assert "driver.1" in drivers(store)
 
-    def test_a_store_without_conditional_creates_is_named(self, store: Store) -> None:
-        def ignore_the_condition(name: str, data: bytes) -> bool:
-            store.put(name, data)
-            return True
+    def test_a_store_without_conditional_creates_is_refused(self, store: Store) -> None:
+        ignore_conditions(store)
+        with pytest.raises(InvalidOutput, match=r"ignores conditional writes \(If-None-Match\).*--not-exclusive"):
+            Lease(store, "run").__enter__()
+        assert drivers(store) == []
 
-        store.create = ignore_the_condition  # type: ignore[method-assign]
+    def test_unless_it_is_accepted(self, store: Store) -> None:
+        ignore_conditions(store)
         said: list[str] = []
-        with Lease(store, "run", tell=said.append) as lease:
+        with Lease(store, "run", tell=said.append, not_exclusive=True) as lease:
             assert not lease.exclusive
-        assert len(said) == 1 and store.url in said[0] and "If-None-Match" in said[0]
+        assert len(said) == 1 and store.url in said[0] and "start no second run" in said[0]
+
+    def test_there_who_wrote_the_number_last_holds_it(self, store: Store) -> None:
+        """Two drivers find no lease at the same time, and both create the first."""
+        ignore_conditions(store)
+        first = Lease(store, "first", times=SILENT, not_exclusive=True)
+        first.__enter__()
+        store.put("_work/driver.1", b'{"token": "of another driver", "run_id": "second"}')
+        put, store.put = store.put, lambda name, data: None  # type: ignore[method-assign]
+        with pytest.raises(OutputInUse, match="run_id second"):
+            first.refresh()
+        store.put = put  # type: ignore[method-assign]
+
+    def test_numbers_rise_above_those_of_commits(self, store: Store) -> None:
+        """Somebody emptied _work."""
+        with Lease(store, "run") as lease:
+            lease.rise_above(0)
+            assert lease.number == 1
+            lease.rise_above(7)
+            assert lease.number == 8 and drivers(store) == ["driver.8"]
+            lease.check()
+
+    def test_who_was_frozen_after_its_create_does_not_hold_an_old_number(self, store: Store) -> None:
+        """Between its create and its look around, another driver waited, took over and has come and gone."""
+        create, to_come = store.create, [True]
+
+        def frozen_after(name: str, data: bytes) -> bool:
+            created = create(name, data)
+            if "driver." in name and to_come:
+                to_come.clear()
+                with Lease(store, "second", times=LeaseTimes(refresh_s=0.05, stale_s=0.0)):
+                    pass
+            return created
+
+        store.create = frozen_after  # type: ignore[method-assign]
+        with pytest.raises(OutputInUse, match="taken over by another driver"):
+            Lease(store, "first", times=SILENT).__enter__()
+
+
+def ignore_conditions(store: Store) -> None:
+    def create(name: str, data: bytes) -> bool:
+        store.put(name, data)
+        return True
+
+    store.create = create  # type: ignore[method-assign]
 
 
 class TestHolding:

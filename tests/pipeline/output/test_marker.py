@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InvalidOutput
-from pipeline.output.commits import CommitLog
 from pipeline.output.marker import check_output, claim_output
 from pipeline.output.schema import SCHEMA_VERSION
 from pipeline.storage.store import Store
-from tests.pipeline.made_commits import make_commit
+from tests.pipeline.made_commits import make_commit, put_commit
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -21,7 +20,7 @@ def test_claim_makes_a_new_folder_ours_once_and_again(store: Store) -> None:
     with pytest.raises(InvalidOutput, match="no vos-batch output"):
         check_output(store)
     claim_output(store)
-    CommitLog(store).commit(make_commit("clip"))
+    put_commit(store, make_commit("clip"))
     claim_output(store)
     check_output(store)
     assert json.loads(store.get("_vos-batch.json")) == {

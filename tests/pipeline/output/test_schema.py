@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from pipeline.output.schema import FRAMES, MASKS, SCHEMA_VERSION, SCHEMAS, VIDEOS, to_table
+from pipeline.output.schema import FRAMES, MASKS, SCHEMA_VERSION, SCHEMAS, VIDEOS, conform, to_table
+from tests.pipeline.made_commits import make_commit
 
 FAILURE = {
     "run_id": "r1",
@@ -39,7 +40,8 @@ def test_only_documented_columns_may_be_null() -> None:
 
     box = {"bbox_x", "bbox_y", "bbox_w", "bbox_h"}
     assert nullable(MASKS) == {"timestamp_us", "score", "uncertainty"} | box
-    assert nullable(VIDEOS) == {"frames_expected", "fps", "resumed_from", "gpu"}
+    files = {f"{table}_{what}" for table in ("masks", "frames") for what in ("file", "bytes", "sha256")}
+    assert nullable(VIDEOS) == {"frames_expected", "fps", "resumed_from", "gpu", "driver"} | files
     assert nullable(SCHEMAS["failures"]) == {"frame_index", "worker", "host", "trace"}
 
 
@@ -86,3 +88,15 @@ def test_to_table_without_rows_has_the_schema() -> None:
 def test_to_table_refuses_other_rows(row: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         to_table("failures", [row])
+
+
+def test_rows_of_an_earlier_version_have_nulls_for_what_it_did_not_know() -> None:
+    row = make_commit("clip").row
+    before = to_table("videos", [row]).select(
+        ["video_id", *[n for n in VIDEOS.names if n not in ("video_id", "driver")]]
+    )
+    table = conform("videos", before)
+    assert table.schema.equals(VIDEOS, check_metadata=True)
+    assert table["driver"].to_pylist() == [None] and table["video_id"].to_pylist() == ["clip"]
+    with pytest.raises(pa.ArrowInvalid, match="identity"):
+        conform("videos", before.drop_columns(["identity"]))

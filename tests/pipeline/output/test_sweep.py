@@ -1,19 +1,21 @@
-"""After a sweep a plain glob reads what is committed and nothing else, whatever died on the way."""
+"""A sweep deletes what can never be wanted again and nothing else, whatever died on the way."""
 
 import uuid
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.output.commits import CommitLog
-from pipeline.output.layout import attempt_name, safe_name, video_of
-from pipeline.output.sweep import sweep
+from pipeline.output.commits import create_commit
+from pipeline.output.committed import read_committed
+from pipeline.output.layout import attempt_name
+from pipeline.output.sweep import Sweep, sweep
 from pipeline.storage.store import Store
-from tests.pipeline.made_commits import make_commit, put_files
+from tests.pipeline.made_commits import make_commit, put_commit, put_files
 
-RUN_IDS = ("20260102T030405-0123abcd", "20260102T030406-abcd0123")
+OWN, OTHER = "20260102T030405-0123abcd", "20260102T030406-abcd0123"
+HOUR_S = 3600.0
 
 
 @pytest.fixture
@@ -21,77 +23,130 @@ def store() -> Store:
     return Store(f"memory://{uuid.uuid4().hex}")
 
 
+def at(store: Store, *, later_s: float, grace_s: float = 900.0) -> Sweep:
+    """A sweep so long after the last write to the store."""
+    written = [entry.modified_s or 0.0 for folder in ("masks", "frames", "_commits") for entry in store.list(folder)]
+    now_s = max(written, default=0.0) + later_s
+    return Sweep(now_s=now_s, run_id=OWN, grace_s=grace_s, settled_s=100.0)
+
+
 def files(store: Store) -> set[str]:
     return {f"{table}/{entry.name}" for table in ("masks", "frames") for entry in store.list(table)}
 
 
-@settings(deadline=None, max_examples=60)
+def paths(*commits: object) -> set[str]:
+    return {record.path for commit in commits for record in commit.files.values()}  # type: ignore[attr-defined]
+
+
 @given(
     st.lists(
-        st.tuples(st.integers(0, 2), st.sampled_from("ab"), st.sampled_from(["dies", "commits", "dies after"])),
+        st.tuples(st.integers(0, 2), st.sampled_from("ab"), st.sampled_from(["dies", "commits"])),
         max_size=8,
     )
 )
 def test_committed_files_stay_and_all_others_go(attempts: list[tuple[int, str, str]]) -> None:
-    """Attempts of three videos under two settings; some die before the commit, some before superseding."""
+    """Attempts of three videos under two settings, by one driver after another; some die before the commit."""
     store = Store(f"memory://{uuid.uuid4().hex}")
-    for number, (video, letter, end) in enumerate(attempts):
-        attempt = attempt_name(RUN_IDS[number % 2], number)
-        commit = put_files(store, make_commit(f"clip-{video}", letter * 32, attempt=attempt, minute=number))
-        log = CommitLog(store)
-        if end == "dies after":
-            log.supersede = lambda _current: None  # type: ignore[method-assign]
-        if end != "dies":
-            log.commit(commit)
-    log = CommitLog(store)
-    log.settle({})
-    sweep(store, log)
-    committed = CommitLog(store).read_all()
-    assert files(store) == {record.path for commit in committed for record in commit.files.values()}
-    assert {safe_name(commit.video_id) for commit in committed} == {
-        safe_name(f"clip-{video}") for video, _, end in attempts if end != "dies"
-    }
+    newest = {}
+    for number, (video, letter, end) in enumerate(attempts, start=1):
+        attempt = attempt_name((OWN, OTHER)[number % 2], number)
+        commit = put_files(store, make_commit(f"clip-{video}", letter * 32, attempt=attempt, driver=number))
+        if end == "commits":
+            create_commit(store, commit)
+            newest[video] = commit
+    sweep(store, at(store, later_s=HOUR_S))
+    assert files(store) == paths(*newest.values())
+    assert {found.file for found in read_committed(store).current.values()} == {c.file for c in newest.values()}
+    assert len(store.list("_commits")) == len(newest)
 
 
-def test_it_says_how_many(store: Store) -> None:
-    put_files(store, make_commit("clip", attempt=attempt_name(RUN_IDS[0], 1)))
-    assert sweep(store, CommitLog(store)) == 2
-    assert sweep(store, CommitLog(store)) == 0
+class TestFilesThatNoCommitLists:
+    def test_of_this_run_go_at_once(self, store: Store) -> None:
+        put_files(store, make_commit("clip", attempt=attempt_name(OWN, 1)))
+        assert sweep(store, at(store, later_s=0.0)).deleted == 2
+
+    def test_of_others_stay_while_their_driver_may_still_commit_them(self, store: Store) -> None:
+        put_files(store, make_commit("clip", attempt=attempt_name(OTHER, 1)))
+        assert sweep(store, at(store, later_s=99.0)).deleted == 0
+        assert sweep(store, at(store, later_s=101.0)).deleted == 2
+
+    def test_that_are_not_ours_stay(self, store: Store) -> None:
+        store.put("masks/notes.parquet", b"mine")
+        store.put("masks/more/deep.parquet", b"mine")
+        sweep(store, at(store, later_s=HOUR_S))
+        assert store.get("masks/notes.parquet") and store.get("masks/more/deep.parquet")
+
+    def test_of_a_video_whose_commit_cannot_be_read_stay(self, store: Store) -> None:
+        """Perhaps it can be mended; the next result of the video replaces all of it."""
+        commit = put_commit(store, make_commit("clip", attempt=attempt_name(OTHER, 1)))
+        more = put_files(store, make_commit("clip", attempt=attempt_name(OTHER, 2)))
+        store.put(commit.path, b"{")
+        sweep(store, at(store, later_s=HOUR_S))
+        assert files(store) == paths(commit, more)
+        new = put_commit(store, make_commit("clip", attempt=attempt_name(OWN, 3), driver=2))
+        sweep(store, at(store, later_s=HOUR_S))
+        assert files(store) == paths(new)
 
 
-def test_files_that_are_not_ours_stay(store: Store) -> None:
-    store.put("masks/notes.parquet", b"mine")
-    store.put("masks/more/deep.parquet", b"mine")
-    sweep(store, CommitLog(store))
-    assert store.get("masks/notes.parquet") and store.get("masks/more/deep.parquet")
+class TestSuperseded:
+    def test_stays_for_a_grace_time(self, store: Store) -> None:
+        old = put_commit(store, make_commit("clip", "a" * 32, attempt=attempt_name(OTHER, 1)))
+        new = put_commit(store, make_commit("clip", "b" * 32, attempt=attempt_name(OWN, 1), driver=2))
+        assert sweep(store, at(store, later_s=899.0)) == (0, 1)
+        assert files(store) == paths(old, new)
+        assert sweep(store, at(store, later_s=901.0)) == (3, 0)
+        assert files(store) == paths(new)
+
+    def test_without_grace_it_goes_at_once(self, store: Store) -> None:
+        put_commit(store, make_commit("clip", "a" * 32, attempt=attempt_name(OTHER, 1)))
+        new = put_commit(store, make_commit("clip", "b" * 32, attempt=attempt_name(OWN, 1), driver=2))
+        sweep(store, at(store, later_s=0.0, grace_s=0.0))
+        assert files(store) == paths(new)
+
+    def test_by_a_broken_commit_it_is_not(self, store: Store) -> None:
+        """A driver that lost its lease committed late, and its files were swept."""
+        old = put_commit(store, make_commit("clip", "a" * 32, attempt=attempt_name(OTHER, 1)))
+        create_commit(store, make_commit("clip", "b" * 32, attempt=attempt_name(OTHER, 2), driver=2))
+        sweep(store, at(store, later_s=HOUR_S))
+        assert files(store) == paths(old)
+        assert [found.file for found in read_committed(store).current.values()] == [old.file]
+        assert len(store.list("_commits")) == 1  # nobody will ever read the other
 
 
-def test_a_video_with_one_file_needs_no_look_into_its_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = CommitLog(store)
+def test_a_video_with_one_commit_needs_no_look_into_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for index in range(5):
-        log.commit(put_files(store, make_commit(f"clip-{index}", attempt=attempt_name(RUN_IDS[0], 1))))
+        put_commit(store, make_commit(f"clip-{index}", attempt=attempt_name(OTHER, 1)))
+    what = at(store, later_s=HOUR_S)
     monkeypatch.delattr(Store, "get")
-    assert sweep(store, CommitLog(store)) == 0
+    assert sweep(store, what).deleted == 0
 
 
-@pytest.mark.parametrize(
-    "video_id", ["clip", "a-0123456789abcdef", "../x", "", "20260102T030405-0123abcd-1", "ü" * 300]
-)
-def test_the_video_of_a_file(video_id: str) -> None:
-    safe = safe_name(video_id)
-    assert video_of(f"{safe}-{attempt_name(RUN_IDS[0], 12)}.parquet") == safe
-    assert video_of(f"{safe}.parquet") is None
+def test_what_is_committed_while_files_are_listed_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are listed before commits: a driver that lost its lease may sweep beside the one that has it."""
+    commit = put_files(store, make_commit("clip", attempt=attempt_name(OTHER, 1)))
+    what = at(store, later_s=HOUR_S)
+    listing = Store.list
+
+    def committed_after(self: Store, folder: str = "") -> object:
+        entries = listing(self, folder)
+        if folder == "frames":
+            create_commit(store, commit)
+        return entries
+
+    monkeypatch.setattr(Store, "list", committed_after)
+    assert sweep(store, what).deleted == 0
 
 
-def test_temporaries_of_killed_writers_go(tmp_path: Path) -> None:
+def test_temporaries_of_killed_writers_go_when_they_are_old(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    commit = put_files(store, make_commit("clip", attempt=attempt_name(RUN_IDS[0], 1)))
-    CommitLog(store).commit(commit)
+    commit = put_commit(store, make_commit("clip", attempt=attempt_name(OTHER, 1)))
     for folder in ("masks", "_commits", "_work"):
         left = tmp_path / folder / f".vos-batch-{uuid.uuid4().hex}.tmp"
         left.parent.mkdir(exist_ok=True)
         left.write_bytes(b"half")
+    store.put("_work/probe.0123", b"")
     (tmp_path / "masks" / ".notes").write_bytes(b"mine")
-    assert sweep(store, CommitLog(store)) == 3
-    assert not list(tmp_path.rglob("*.tmp"))
-    assert (tmp_path / "masks" / ".notes").exists() and all((tmp_path / r.path).exists() for r in commit.files.values())
+    assert sweep(store, at(store, later_s=0.0)).deleted == 0
+    assert sweep(store, at(store, later_s=HOUR_S)).deleted == 4
+    assert not list(tmp_path.rglob("*.tmp")) and not store.list("_work")
+    assert (tmp_path / "masks" / ".notes").exists() and all((tmp_path / path).exists() for path in paths(commit))

@@ -9,10 +9,12 @@ from fsspec.core import url_to_fs
 
 from pipeline.errors import InvalidOutput
 from pipeline.output import tables
-from pipeline.output.commits import Commit, CommitLog
+from pipeline.output.batches import write_rows
+from pipeline.output.commits import Commit, create_commit
+from pipeline.output.committed import read_committed
 from pipeline.output.marker import claim_output
 from pipeline.output.schema import SCHEMAS
-from pipeline.output.videos import sync_videos, write_rows
+from pipeline.output.videos import sync_videos
 from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit
 from tests.pipeline.output.test_schema import FAILURE
@@ -29,9 +31,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 def segment(store: Store, video_id: str, identity: str = "a", attempt: str = "1", frames: int = 5) -> Commit:
     """Write a video's files and commit them."""
     files = write(store, attempt, frames, video_id)
-    made = make_commit(video_id, identity * 32, attempt=attempt, minute=ord(identity) - ord("a"))
-    commit = Commit(video_id=video_id, identity=made.identity, files=files, video=made.video)
-    assert CommitLog(store).commit(commit)
+    made = make_commit(video_id, identity * 32)
+    number = ord(identity) - ord("a") + 1
+    commit = Commit(video_id=video_id, identity=made.identity, files=files, video=made.video, driver=number)
+    assert create_commit(store, commit)
     return commit
 
 
@@ -60,7 +63,7 @@ def test_superseded_files_are_not_read(store: Store) -> None:
 
 def test_videos_follow_the_commits_without_their_table(store: Store) -> None:
     segment(store, "clip")
-    sync_videos(store)
+    sync_videos(store, read_committed(store))
     segment(store, "later")
     table = tables.open(store.url, "videos").to_table()
     assert sorted(table["video_id"].to_pylist()) == ["clip", "later"]
@@ -78,7 +81,7 @@ def test_failures_are_those_of_all_files(store: Store) -> None:
 def test_a_plain_reader_of_the_folder_sees_the_same(store: Store, name: str) -> None:
     for video_id in ("clip", "_hidden", ".dot"):
         segment(store, video_id)
-    sync_videos(store)
+    sync_videos(store, read_committed(store))
     filesystem, root = url_to_fs(store.url)
     plain = ds.dataset(f"{root}/{name}", filesystem=filesystem, format="parquet").to_table()
     order = [(key, "ascending") for key in plain.schema.names[:3]]

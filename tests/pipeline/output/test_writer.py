@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from pycocotools import mask as coco
@@ -83,7 +83,6 @@ def rows(store: Store, record: FileRecord) -> list[dict[str, object]]:
         return list(pq.read_table(file).to_pylist())
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     labels=st_numpy.arrays(
         np.int32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.sampled_from([0, 1, 3, 300])

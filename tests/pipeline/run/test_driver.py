@@ -22,7 +22,6 @@ from pipeline.errors import InvalidCheckpoint, InvalidOutput, OutOfMemory, Outpu
 from pipeline.input.manifest import VideoTask
 from pipeline.input.weights import load_network
 from pipeline.output import tables
-from pipeline.output.commits import CommitLog
 from pipeline.output.layout import attempt_name, safe_name
 from pipeline.output.lease import Lease, LeaseTimes
 from pipeline.run import driver as run_module
@@ -301,26 +300,6 @@ class TestASecondDriver:
         assert (summary.complete, summary.failed) == (2, {})
         assert second().skipped == 2
 
-    def test_the_output_is_right_where_it_slips_in(
-        self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """On a store without conditional creates: the second one does everything while the first one works."""
-        pool = Overtaken(config)
-
-        def slip_in() -> None:
-            with monkeypatch.context() as patch:
-                patch.setattr(run_module, "Lease", NoLease)
-                run(tasks, config, LocalPool(config))
-
-        pool.other = slip_in
-        summary = run(tasks, config, pool)
-        assert summary.failed == {}
-        store = Store(config.output)
-        assert [len(store.list(folder)) for folder in ("_commits", "masks", "frames")] == [2, 2, 2]
-        assert {path for path, _ in digests(config.output)} == {"folder", "span"}
-        assert tables.open(config.output, "masks").count_rows() == 7
-        assert tables.open(config.output, "videos").count_rows() == 2
-
     def test_a_driver_that_lost_its_lease_commits_nothing_more(
         self, tasks: list[VideoTask], config: WorkerConfig
     ) -> None:
@@ -340,27 +319,56 @@ def test_what_dead_attempts_left_is_gone_after_a_run(tasks: list[VideoTask], con
         left = f"{safe_name(task.video_id)}-{attempt_name('20260102T030405-0123abcd', 1)}.parquet"
         store.put(f"masks/{left}", b"half")
         store.put(f"frames/{left}", b"half")
+    hours_ago = time.time() - 7200
+    for path in Path(config.output).glob("[mf]*/*20260102T030405*"):
+        os.utime(path, (hours_ago, hours_ago))
     run(tasks, config, LocalPool(config))
-    committed = {record.path for commit in CommitLog(store).read_all() for record in commit.files.values()}
+    rows = tables.open(config.output, "videos").to_table().to_pylist()
+    committed = {row[f"{table}_file"] for row in rows for table in ("masks", "frames")}
     assert {f"{table}/{entry.name}" for table in ("masks", "frames") for entry in store.list(table)} == committed
 
 
-class NoLease(Lease):
-    """Holds nothing."""
+def test_a_commit_whose_files_are_gone_is_done_again_and_told(tasks: list[VideoTask], config: WorkerConfig) -> None:
+    run(tasks, config, LocalPool(config))
+    before, said = digests(config.output), list[str]()
+    for path in Path(config.output).glob("masks/span-*"):
+        path.unlink()
+    assert {video_id for video_id, _ in digests(config.output)} == {"folder"}
+    summary = run(tasks, config, LocalPool(config), tell=said.append)
+    assert (summary.skipped, summary.complete) == (1, 1)
+    assert digests(config.output) == before
+    assert any("1 commits do not count" in line and "span-" in line for line in said)
 
-    exclusive = False
 
-    def __enter__(self) -> "NoLease":
-        return self
+def test_a_video_of_which_no_table_can_hold_a_value_is_its_own_failure(
+    tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that claims 2^63 frames."""
+    process = VideoWorker.process
 
-    def __exit__(self, *_error: object) -> None:
-        pass
+    def boasting(self: VideoWorker, attempt: Attempt) -> VideoOutcome:
+        outcome = process(self, attempt)
+        claimed = {"frames_expected": 2**63} if attempt.task.video_id == "span" else {}
+        return replace(outcome, video={**outcome.video, **claimed})
 
-    def check(self) -> None:
-        pass
+    monkeypatch.setattr(VideoWorker, "process", boasting)
+    summary = run(tasks, config, LocalPool(config))
+    assert (summary.complete, list(summary.failed)) == (1, ["span"])
+    assert {video_id for video_id, _ in digests(config.output)} == {"folder"}
 
-    def refresh(self) -> None:
-        pass
+
+def test_it_stops_between_requests_when_it_is_asked_to(corpus: Corpus, config: WorkerConfig) -> None:
+    asked = list[bool]()
+
+    def stop() -> bool:
+        asked.append(bool(Store(config.output).list("_commits")))
+        return asked[-1]
+
+    with pytest.raises(KeyboardInterrupt):
+        run(corpus.tasks, config, LocalPool(config), stop=stop)
+    assert 1 <= len(digests(config.output)) // 2 < 4
+    with Lease(Store(config.output), "next") as lease:  # at once: it was given back
+        assert lease.number == 2
 
 
 class ScriptedPool:

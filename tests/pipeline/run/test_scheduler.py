@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Remedy
@@ -24,7 +24,6 @@ def make_work(costs: list[float]) -> list[Work]:
     return [Work(task=make_task(f"v{n}"), identity=f"i{n}", cost=cost) for n, cost in enumerate(costs)]
 
 
-@settings(deadline=None, max_examples=80)
 @given(
     costs=st.lists(st.integers(0, 5), max_size=6),
     max_attempts=st.integers(1, 4),
@@ -78,7 +77,6 @@ def test_every_video_succeeds_or_is_given_up_in_few_attempts(
     assert scheduler.next(now_s) is None and scheduler.wait_s(now_s) is None
 
 
-@settings(deadline=None, max_examples=30)
 @given(costs=st.lists(st.integers(0, 9), max_size=8))
 def test_the_longest_goes_first_and_equals_keep_their_order(costs: list[float]) -> None:
     scheduler = Scheduler(make_work(costs), RUN)
@@ -147,7 +145,6 @@ def test_preemption_is_nobody_s_fault() -> None:
         assert scheduler.failed("v0", Remedy.LATER, now_s=0.0) is more
 
 
-@settings(deadline=None, max_examples=30)
 @given(jitter=st.floats(0, 1))
 def test_pauses_differ_by_up_to_half(jitter: float) -> None:
     """Many that a store refused together do not come back together."""

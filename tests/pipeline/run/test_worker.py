@@ -147,7 +147,8 @@ class TestStatus:
 
     def test_it_fills_its_columns_of_the_videos_table(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
         outcome = worker.process(attempt_at(make_task(video, tmp_path), "a"))
-        drivers = {"attempts", "identity", "code_version", "committed_at", "run_id"}
+        drivers = {"attempts", "identity", "code_version", "committed_at", "run_id", "driver"}
+        drivers |= {f"{table}_{what}" for table in ("masks", "frames") for what in ("file", "bytes", "sha256")}
         assert outcome.video.keys() == set(VIDEOS.names) - drivers
         assert outcome.video["checkpoint"] == worker.config.checkpoint_fingerprint
         stages = [outcome.video[f"seconds_{stage}"] for stage in ("decode", "network", "write")]

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidInput
@@ -59,7 +59,6 @@ def test_resolve(uri: str, base: str, expected: str) -> None:
     root=st.sampled_from(["s3://bucket", "memory://", "file:///"]),
     parts=st.lists(NAME_PART, min_size=1, max_size=4),
 )
-@settings(deadline=None, max_examples=60)
 def test_parent_and_name_undo_a_join(root: str, parts: list[str]) -> None:
     url = Store(root).url_of("/".join(parts))
     assert name_of(url) == parts[-1]

@@ -1,48 +1,35 @@
-"""Stills from a dataset in COCO layout: a folder of pictures and one JSON file of instances.
+"""The layout of COCO: a folder of pictures and one JSON file of instances.
 
 Format: https://cocodataset.org/#format-data (polygons, and run-length masks as counts or as compressed text).
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from jobs.training.motion import LabelMap, decoded, shrunk
-from jobs.training.sources import Still, is_held_back
+from jobs.pictures.decode import read_picture
+from jobs.pictures.label_maps import LabelMap
 from model.result import VOID
 from pipeline.errors import InvalidInput
+from pipeline.input.frames import Rgb
 from pipeline.storage.store import Store, read_url
 
-_READERS = 8
-_SHORTER_SIDE = 256
-"""Larger pictures are made smaller, so that a corpus fits into memory; training crops are about this size."""
+Instance = Mapping[str, Any]
+"""An annotation as it stands in the file."""
 _MOST_OBJECTS = VOID - 1
 
 
-def read_coco(images: str, annotations: str, *, held_back: bool = False) -> list[Still]:
-    """The pictures below `images` that the JSON file `annotations` has instances of (paths or URLs).
-
-    Where instances overlap the smaller one is on top; crowds, and instances beyond the 254 largest, are void. Every
-    tenth picture, by its name, is held back as in `read_stills`. Raises InvalidInput for a file that is not in the
-    format, or a picture that is missing.
-    """
-    store, instances = Store(images), _instances_by_name(annotations)
-    names = [name for name in sorted(instances) if is_held_back(name) == held_back]
-    with ThreadPoolExecutor(_READERS) as readers:
-        return list(readers.map(lambda name: _still(store, name, instances[name]), names))
-
-
-def _instances_by_name(annotations: str) -> Mapping[str, list[dict[str, Any]]]:
+def read_instances(annotations: str) -> Mapping[str, Sequence[Instance]]:
+    """The instances in a JSON file (path or URL) by the name of their picture. Raises InvalidInput for another file."""
     try:
         content = json.loads(read_url(annotations))
         names = {image["id"]: image["file_name"] for image in content["images"]}
-        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        found: dict[str, list[Instance]] = defaultdict(list)
         for instance in content["annotations"]:
             found[names[instance["image_id"]]].append(instance)
     except FileNotFoundError:
@@ -55,16 +42,20 @@ def _instances_by_name(annotations: str) -> Mapping[str, list[dict[str, Any]]]:
     return found
 
 
-def _still(store: Store, name: str, instances: Iterable[dict[str, Any]]) -> Still:
+def read_annotated(images: Store, name: str, instances: Iterable[Instance]) -> tuple[Rgb, LabelMap]:
+    """A picture [H, W, 3] and the labels of its instances.
+
+    Where instances overlap the smaller one is on top; crowds, and instances beyond the 254 largest, are void. Raises
+    InvalidInput for a picture that is missing or an instance without a mask.
+    """
     try:
-        picture = decoded(store.get(name))
+        picture = read_picture(images, name)
     except FileNotFoundError:
-        raise InvalidInput(f"{store.url_of(name)}: the annotations name this picture, but it is not there") from None
-    labels = _labels(name, instances, picture.shape[0], picture.shape[1])
-    return Still(name=name, picture=shrunk(picture, _SHORTER_SIDE), labels=shrunk(labels, _SHORTER_SIDE, labels=True))
+        raise InvalidInput(f"{images.url_of(name)}: the annotations name this picture, but it is not there") from None
+    return picture, _labels(name, instances, picture.shape[0], picture.shape[1])
 
 
-def _labels(name: str, instances: Iterable[dict[str, Any]], height: int, width: int) -> LabelMap:
+def _labels(name: str, instances: Iterable[Instance], height: int, width: int) -> LabelMap:
     labels = np.zeros((height, width), np.uint8)
     masks = [(bool(one.get("iscrowd")), _mask(name, one, height, width)) for one in instances]
     crowds = [mask for crowd, mask in masks if crowd]
@@ -76,7 +67,7 @@ def _labels(name: str, instances: Iterable[dict[str, Any]], height: int, width: 
     return labels
 
 
-def _mask(name: str, instance: dict[str, Any], height: int, width: int) -> NDArray[np.bool_]:
+def _mask(name: str, instance: Instance, height: int, width: int) -> NDArray[np.bool_]:
     shape = instance.get("segmentation")
     try:
         if isinstance(shape, list):

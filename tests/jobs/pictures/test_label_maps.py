@@ -1,0 +1,15 @@
+import numpy as np
+import pytest
+
+from jobs.pictures.label_maps import as_label_map
+from pipeline.errors import InvalidInput
+
+
+def test_ids_up_to_254_and_void_fit_into_a_byte() -> None:
+    found = as_label_map(np.array([[0, 1], [254, 255]], np.int32), "a.png")
+    assert found.dtype == np.uint8 and found.tolist() == [[0, 1], [254, 255]]
+
+
+def test_larger_ids_are_refused_not_wrapped() -> None:
+    with pytest.raises(InvalidInput, match=r"^a\.png: holds the id 300; number its objects from 1 to 254$"):
+        as_label_map(np.array([[0, 300]], np.int32), "a.png")
