@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import typer
 
-from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
+from jobs.terminal.console import INTERRUPTED, exit_on_error, stdout
 from jobs.terminal.launch import SOME_FAILED, PoolKind, report, segment, tell_of_weights, worker_config
 from model.bank import BankConfig
 from model.segmenter import Precision, SegmenterConfig
@@ -17,6 +17,7 @@ from pipeline.errors import InvalidInput
 from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.weights import DEFAULT_CHECKPOINT
 from pipeline.run.device import Device
+from pipeline.run.driver import GRACE_S
 
 
 class BankChoice(StrEnum):
@@ -73,6 +74,10 @@ def segment_command(
     torch_threads: int = typer.Option(1, help="Threads of each worker on the CPU."),
     limit: int | None = typer.Option(None, min=1, help="Only the first N videos of the manifest."),
     only: list[str] = typer.Option([], metavar="ID", help="Only this video; may be repeated."),
+    grace: float = typer.Option(GRACE_S, min=0, help="Seconds that replaced results stay for readers of them."),
+    not_exclusive: bool = typer.Option(
+        False, "--not-exclusive", help="Also on a store where a second run might slip in (docs/reliability.md)."
+    ),
 ) -> None:
     """Segment every video of MANIFEST that is not complete in OUTPUT yet."""
     console = stdout()
@@ -97,10 +102,16 @@ def segment_command(
         )
         tell_of_weights(checkpoint, console)
         try:
-            with interruptible():
-                summary = segment(
-                    tasks, config, console=console, pool=pool, workers=workers, gpus_per_worker=gpus_per_worker
-                )
+            summary = segment(
+                tasks,
+                config,
+                console=console,
+                pool=pool,
+                workers=workers,
+                gpus_per_worker=gpus_per_worker,
+                grace_s=grace,
+                not_exclusive=not_exclusive,
+            )
         except KeyboardInterrupt:
             console.print("interrupted: what is complete stays, the same command goes on from there")
             raise typer.Exit(INTERRUPTED) from None

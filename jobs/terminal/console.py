@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -19,29 +20,44 @@ INTERRUPTED = 130
 """Exit code of a run that was ended by Ctrl-C or SIGTERM and has cleaned up."""
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt as Ctrl-C does, and a second one of either ends the process at once.
+_PATIENCE_S = {signal.SIGINT: 10.0, signal.SIGTERM: 2.0}
+"""How long a process may take to end after a signal, whatever hangs; `ray job stop` kills 3 s after SIGTERM."""
 
-    For the main thread. Signals that the caller of this process has switched off stay so.
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Whether the process was asked to end, by Ctrl-C or SIGTERM: to be asked between requests, for nothing is raised.
+
+    A second signal ends the process at once, and so does one that takes too long to end: a run that is killed loses
+    nothing either. For the main thread; elsewhere nobody asks. Signals that the caller of this process has switched off
+    stay so.
     """
-    received: list[int] = []
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if received:
+        if asked.is_set():
             os._exit(INTERRUPTED)
-        received.append(number)
-        raise KeyboardInterrupt
+        asked.set()
+        watchdog = threading.Timer(_PATIENCE_S[signal.Signals(number)], os._exit, [INTERRUPTED])
+        watchdog.daemon = True
+        watchdog.start()
+        watchdogs.append(watchdog)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    watchdogs: list[threading.Timer] = []
+    before = {number: signal.getsignal(number) for number in _PATIENCE_S}
     before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, handle)
     try:
-        yield
+        yield asked.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        for watchdog in watchdogs:
+            watchdog.cancel()
 
 
 def stdout() -> Console:

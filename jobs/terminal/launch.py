@@ -6,6 +6,7 @@ from typing import Literal
 
 from rich.console import Console
 
+from jobs.terminal.console import interruptible
 from jobs.terminal.progress import show_progress
 from model.checkpoint import UNTRAINED, fingerprint
 from model.segmenter import SegmenterConfig
@@ -15,7 +16,7 @@ from pipeline.input.manifest import VideoTask
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import Device
-from pipeline.run.driver import RunSummary, run
+from pipeline.run.driver import GRACE_S, RunSummary, run
 from pipeline.run.pool import LocalPool, Pool
 from pipeline.run.ray_cluster import in_ray_cluster
 from pipeline.storage.urls import absolute_url
@@ -35,18 +36,32 @@ def segment(
     pool: PoolKind | None = None,
     workers: int | None = None,
     gpus_per_worker: float | None = None,
+    grace_s: float = GRACE_S,
+    not_exclusive: bool = False,
 ) -> RunSummary:
     """Segment the tasks and show how far it is; what is left open (None) follows from the machine.
 
+    `grace_s`, `not_exclusive`: as of `run`.
+
     Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM asked the run to end, and it has.
         PipelineError: the run as a whole could not be started or go on.
     """
 
     def tell(line: str) -> None:
         console.out(line, highlight=False)
 
-    with show_progress(console) as on_progress:
-        return run(tasks, config, _pool(config, pool, workers, gpus_per_worker), on_progress=on_progress, tell=tell)
+    with interruptible() as stop, show_progress(console) as on_progress:
+        return run(
+            tasks,
+            config,
+            _pool(config, pool, workers, gpus_per_worker),
+            on_progress=on_progress,
+            tell=tell,
+            stop=stop,
+            grace_s=grace_s,
+            not_exclusive=not_exclusive,
+        )
 
 
 def _pool(config: WorkerConfig, kind: PoolKind | None, workers: int | None, gpus_per_worker: float | None) -> Pool:

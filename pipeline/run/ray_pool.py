@@ -26,7 +26,7 @@ _MAX_LOST_IN_SETUP = 3
 """Workers in a row that may fail to start before the run gives up."""
 _START_PAUSE_S = 1.0
 """Before the next one after a worker that failed to start; doubled for every one in a row."""
-_STOP_S = 5.0
+_STOP_S = 1.0
 """How long an interrupted run waits for its workers to clean up."""
 _LOST = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
 

@@ -250,13 +250,12 @@ class TestInterruption:
     def test_the_second_signal_ends_it_at_once(self) -> None:
         """Also in the middle of a clean-up that would take for ever."""
         program = (
-            "import signal, time\n"
+            "import time\n"
             "from jobs.terminal.console import interruptible\n"
-            "with interruptible():\n"
-            "    try:\n"
-            "        print('works', flush=True); time.sleep(600)\n"
-            "    finally:\n"
-            "        print('cleans up', flush=True); time.sleep(600)\n"
+            "with interruptible() as stop:\n"
+            "    print('works', flush=True)\n"
+            "    while not stop(): time.sleep(0.01)\n"
+            "    print('cleans up', flush=True); time.sleep(600)\n"
         )
         call = [sys.executable, "-c", program]
         with subprocess.Popen(call, stdout=subprocess.PIPE, text=True, preexec_fn=hear_signals) as process:
@@ -266,11 +265,28 @@ class TestInterruption:
                 process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=WAIT_S) == 130
 
+    def test_one_that_hangs_is_ended(self) -> None:
+        """`ray job stop` would kill it a second later."""
+        program = (
+            "import time\n"
+            "from jobs.terminal.console import interruptible\n"
+            "with interruptible():\n"
+            "    print('works', flush=True); time.sleep(600)\n"
+        )
+        call = [sys.executable, "-c", program]
+        with subprocess.Popen(call, stdout=subprocess.PIPE, text=True, preexec_fn=hear_signals) as process:
+            assert process.stdout is not None and process.stdout.readline() == "works\n"
+            began_s = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=WAIT_S) == 130
+            assert 1.5 < time.monotonic() - began_s < 10
+
     def test_signals_that_are_switched_off_stay_so(self) -> None:
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
-            with interruptible():
+            with interruptible() as stop:
                 signal.raise_signal(signal.SIGTERM)
+                assert not stop()
             assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
         finally:
             signal.signal(signal.SIGTERM, before)
