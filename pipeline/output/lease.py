@@ -97,6 +97,8 @@ class Lease:
             StoreUnavailable: it cannot be reached.
         """
         self.exclusive, now_s = self._probe()
+        if not self.exclusive:  # a driver that froze here may find its file swept, and look once more
+            self.exclusive, now_s = self._probe()
         if not self.exclusive:
             self._accept_ignored_conditions()
         self._take(now_s, above=0)

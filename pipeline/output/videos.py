@@ -20,7 +20,10 @@ def sync_videos(store: Store, committed: Committed) -> None:
     replaced = []
     for entry in store.list("videos"):
         path = f"videos/{entry.name}"
-        table = read_videos_file(store, path)
+        try:
+            table = read_videos_file(store, path)
+        except FileNotFoundError:  # this driver has lost its lease, and the next one has been here
+            continue
         rows = rows_by_commit(table)
         if rows.keys() <= missing and len(rows) == len(table):
             missing -= rows.keys()
