@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow check format scatter benchmark benchmark-gpu clean
+.PHONY: demo test test-slow fuzz check format scatter benchmark benchmark-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/vos-batch demo
@@ -16,6 +16,10 @@ test: $(VENV)/dev
 # What takes minutes: Ray Train, processes that are killed, a submitted job.
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow
+
+# Properties alone, with other examples in every run and forty times as many.
+fuzz: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile fuzz
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .

@@ -10,8 +10,7 @@ from rich.table import Table
 from jobs.evaluation.cost import Cost, Setup, benchmark
 from jobs.terminal.console import exit_on_error, stdout
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network
-from pipeline.run.config import Device, WorkerConfig
-from pipeline.run.worker import pick_device
+from pipeline.run.device import Device, pick_device
 
 
 def _show(costs: Sequence[Cost], title: str, console: Console) -> None:
@@ -52,7 +51,7 @@ def benchmark_command(
     console = stdout()
     with exit_on_error():
         torch.set_num_threads(threads)
-        where = pick_device(WorkerConfig(output="", checkpoint=checkpoint, checkpoint_fingerprint="", device=device))
+        where = pick_device(device)
         setup = Setup(height=height, width=width, num_objects=tuple(objects), frames=frames, bank_rows=bank_rows)
         costs = benchmark(load_network(checkpoint).to(where), setup)
         _show(costs, f"{checkpoint}, {height} x {width}, {_machine(where, threads)}", console)

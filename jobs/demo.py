@@ -12,10 +12,8 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
 import torch
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 
 from jobs.datasets.manifests import build
@@ -24,12 +22,13 @@ from jobs.pictures.film import Overlay, render_video
 from jobs.pictures.mp4 import write_mp4
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.terminal.launch import SOME_FAILED, report, segment, tell_of_weights, worker_config
+from model.clip import Clip
 from model.metrics import ObjectScore, score_sequence
 from model.segmenter import SegmenterConfig
-from model.synthetic import Clip, make_clip
-from pipeline.input.manifest import VideoTask, read_manifest
+from model.synthetic import make_clip
+from pipeline.input.manifest import read_manifest
 from pipeline.input.weights import DEFAULT_CHECKPOINT
-from pipeline.output import rle, tables
+from pipeline.output.labels import committed_video, committed_videos
 from pipeline.run.driver import RunSummary
 from pipeline.storage.store import Store
 
@@ -87,27 +86,20 @@ def run_demo(folder: Path, console: Console, *, checkpoint: str = DEFAULT_CHECKP
     report(summary, console, output=output)
     done = [task for task in tasks if task.video_id not in summary.failed]
     console.print("3/3 drawing what was found")
-    overlays = {task.video_id: _draw(task, output, folder) for task in done}
+    found = committed_videos(output)
+    overlays = {
+        task.video_id: render_video(task.video_uri, found[task.video_id], folder / "overlays" / task.video_id)
+        for task in done
+    }
     scores = score_synthetic(output) if SYNTHETIC in overlays else []
     return DemoResult(summary=summary, overlays=overlays, scores=scores)
-
-
-def _draw(task: VideoTask, output: str, folder: Path) -> Overlay:
-    mine = pc.field("video_id") == task.video_id
-    masks = tables.open(output, "masks").to_table(filter=mine)
-    frames = tables.open(output, "frames").to_table(filter=mine)
-    return render_video(task.video_uri, masks, frames, folder / "overlays" / task.video_id)
 
 
 def score_synthetic(output: str) -> list[ObjectScore]:
     """J and F of the generated clip, read back from the tables (first and last frame left out, as DAVIS does)."""
     truth = synthetic_clip().labels
-    found: NDArray[np.int32] = np.zeros(truth.shape, np.int32)
-    columns = ["frame_index", "object_id", "height", "width", "rle"]
-    rows = tables.open(output, "masks").to_table(columns=columns, filter=pc.field("video_id") == SYNTHETIC)
-    for row in rows.to_pylist():
-        found[row["frame_index"]][rle.decode(row["rle"], row["height"], row["width"])] = row["object_id"]
-    return score_sequence(found, truth)
+    found = committed_video(output, SYNTHETIC).labels(range(len(truth)))
+    return score_sequence(np.stack([frame.labels for frame in found]), truth)
 
 
 def _tell(result: DemoResult, folder: Path, console: Console) -> None:

@@ -16,7 +16,7 @@ from model.segmenter import Precision, SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.weights import DEFAULT_CHECKPOINT
-from pipeline.run.config import Device
+from pipeline.run.device import Device
 
 
 class BankChoice(StrEnum):

@@ -16,7 +16,9 @@ from rich.text import Text
 
 from jobs.terminal.console import exit_on_error, stdout
 from pipeline.output import tables
-from pipeline.output.layout import check_output
+from pipeline.output.layout import ROW_TABLES
+from pipeline.output.marker import check_output
+from pipeline.output.runs import read_run, run_ids
 from pipeline.storage.store import Store
 
 app = typer.Typer(add_completion=False)
@@ -82,13 +84,13 @@ def read_status(output: str) -> Status:
     # Failures first: a video committed in between then counts as done, not as both.
     failures = tables.open(store.url, "failures").to_table()
     videos = tables.open(store.url, "videos").to_table()
-    runs = tuple(entry.name.removesuffix(".json") for entry in store.list("_runs"))
+    runs = run_ids(store)
     return Status(
         output=store.url,
         videos=dict(sorted(Counter(videos["status"].to_pylist()).items())),
         frames=pc.sum(videos["frames_decoded"]).as_py() or 0,
         objects=pc.sum(pc.list_value_length(videos["objects"])).as_py() or 0,
-        bytes=sum(entry.size for table in ("masks", "frames") for entry in store.list(table)),
+        bytes=sum(entry.size for table in ROW_TABLES for entry in store.list(table)),
         last_commit_at=pc.max(videos["committed_at"]).as_py(),
         failures=_open_failures(failures, videos),
         runs=runs,
@@ -97,11 +99,11 @@ def read_status(output: str) -> Status:
 
 
 def _run(store: Store, run_id: str, videos: pa.Table) -> LastRun:
-    record = json.loads(store.get(f"_runs/{run_id}.json"))
+    record = read_run(store, run_id)
     return LastRun(
         run_id=run_id,
-        started_at=datetime.fromisoformat(record["started_at"]),
-        videos=record["videos"],
+        started_at=record.started_at,
+        videos=record.videos,
         committed=pc.sum(pc.equal(videos["run_id"], run_id)).as_py() or 0,
     )
 

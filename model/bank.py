@@ -9,26 +9,27 @@ Legend: M stored rows of a channel, N new rows, C key width, V value width, P po
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.effect import NO_EFFECT
 from model.errors import BudgetTooSmall, NonFinite
 from model.ops import SegmentMeanBackend, segment_mean
 from model.result import BankStatistics
+from model.state import BankState, ChannelState
 
-BACKGROUND = 0
 _MINIMAL_AUTO_BUDGET = 40_000
 _CORRELATION_ELEMENTS = 1 << 23
 
 
 @dataclass(frozen=True, kw_only=True)
 class BankConfig:
-    """How the bank grows and forgets."""
+    """How the bank grows and forgets; fields without effect on a mask are marked (`model.effect`)."""
 
     policy: Literal["adaptive", "append", "first_last"] = "adaptive"
     """adaptive: the AFB. append: never merge. first_last: prompted frames and the latest one (no bank)."""
@@ -52,7 +53,8 @@ class BankConfig:
     """With one object, each share is 0.8 of its half of the budget."""
     valid_weight: float = 1e-3
     """A position counts as use of a row when its attention weight is above this."""
-    segment_mean: SegmentMeanBackend = "torch"
+    segment_mean: SegmentMeanBackend = field(default="torch", metadata=NO_EFFECT)
+    """What computes the means of merges."""
 
     @classmethod
     def published(cls) -> "BankConfig":
@@ -108,8 +110,6 @@ class Rows(NamedTuple):
 
 class FeatureRows:
     """One channel's stored rows: parallel arrays in preallocated buffers, in order of insertion."""
-
-    _FIELDS = ("key", "value", "inserted", "use", "prompt")
 
     def __init__(self, like: Rows) -> None:
         device = like.key.device
@@ -185,16 +185,16 @@ class FeatureRows:
             self._buffers[name] = buffer.new_empty(grown, *buffer.shape[1:])
             self._buffers[name][: self._size] = buffer[: self._size]
 
-    def state(self) -> dict[str, Tensor]:
-        """The rows as tensors on the CPU."""
-        return {name: self._buffers[name][: self._size].cpu().clone() for name in self._FIELDS}
+    def state(self) -> ChannelState:
+        """A copy of the rows, on the CPU."""
+        return ChannelState(**{name: buffer[: self._size].cpu().clone() for name, buffer in self._buffers.items()})
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Tensor], device: torch.device) -> "FeatureRows":
+    def from_state(cls, state: ChannelState, device: torch.device) -> "FeatureRows":
         """The rows that `state` described."""
-        stored = cls(Rows(state["key"].to(device), state["value"].to(device)))
-        stored._buffers = {name: state[name].to(device, copy=True) for name in cls._FIELDS}
-        stored._size = len(state["use"])
+        stored = cls(Rows(state.key.to(device), state.value.to(device)))
+        stored._buffers = {name: rows.to(device, copy=True) for name, rows in vars(state).items()}
+        stored._size = len(state.use)
         return stored
 
 
@@ -367,15 +367,12 @@ class AdaptiveBank:
         held = sum(int((stored.prompt > 0).sum()) for stored in self._channels.values())
         return BankStatistics(size=size, protected_share=held / size if size else 0.0, **vars(self._counts))
 
-    def state(self) -> dict[str, object]:
-        """All that `restore` needs, as CPU tensors and plain values."""
-        return {
-            "channels": {channel: stored.state() for channel, stored in self._channels.items()},
-            "prompts": dict(self._prompts),
-        }
+    def state(self) -> BankState:
+        """All that `restore` needs."""
+        channels = {channel: stored.state() for channel, stored in self._channels.items()}
+        return BankState(channels=channels, prompts=dict(self._prompts))
 
-    def restore(self, state: Mapping[str, object], device: torch.device) -> None:
-        """Continue where `state()` was taken."""
-        channels: Mapping[int, Mapping[str, Tensor]] = state["channels"]  # type: ignore[assignment]
-        self._channels = {c: FeatureRows.from_state(rows, device) for c, rows in channels.items()}
-        self._prompts = dict(state["prompts"])  # type: ignore[call-overload]
+    def restore(self, state: BankState, device: torch.device) -> None:
+        """Continue where `state()` was taken, by a bank of the same configuration."""
+        self._channels = {channel: FeatureRows.from_state(rows, device) for channel, rows in state.channels.items()}
+        self._prompts = dict(state.prompts)

@@ -6,20 +6,19 @@ Legend: a state is {parameter name: tensor}.
 import copy
 import hashlib
 import io
-import json
 import pickle
 import re
 import struct
 from collections.abc import Mapping
 from importlib import resources
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from model.errors import BadCheckpoint
 from model.network import AFBURR, DEFAULT_PRESET, PRESETS, untrained
+from model.tensor_file import pack, unpack
 
 FORMAT = "vos-batch-1"
 _SUFFIX = ".safetensors"
@@ -78,7 +77,7 @@ def to_bytes(network: AFBURR, card: Mapping[str, str] | None = None, *, half: bo
     }
     dtype = torch.float16 if half else torch.float32
     tensors = {name: _stored(tensor, dtype) for name, tensor in network.state_dict().items()}
-    return safetensors.torch.save(tensors, described)
+    return pack(tensors, described)
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -112,11 +111,8 @@ def read_card(data: bytes, name: str) -> dict[str, str]:
 
 
 def _parse(data: bytes, name: str) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The header's metadata (safetensors format: 8 bytes length, JSON) and the tensors."""
     try:
-        tensors = safetensors.torch.load(data)
-        size = int.from_bytes(data[:8], "little")
-        return dict(json.loads(data[8 : 8 + size]).get("__metadata__", {})), tensors
+        return unpack(data)
     except (SafetensorError, ValueError) as error:
         raise BadCheckpoint(f"{name} is not a safetensors file: {error}") from error
 

@@ -4,7 +4,8 @@ ModelError
 ├── NonFinite         NaN or infinity in a frame's features or scores
 ├── OutOfMemory       the device's memory did not suffice
 ├── BudgetTooSmall    the bank's budget cannot hold what one frame brings
-└── BadCheckpoint     not a checkpoint of ours, or it does not fit
+├── BadCheckpoint     not a checkpoint of ours, or it does not fit
+└── BadState          not a segmenter's state, or one of another version, configuration or weights
 """
 
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ class BudgetTooSmall(ModelError):
 
 class BadCheckpoint(ModelError):
     """A file that is no checkpoint, or one of another network."""
+
+
+class BadState(ModelError):
+    """A stored state that a segmenter cannot go on with."""
 
 
 @contextmanager

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+BACKGROUND = 0
+"""Label, and channel, of what is no object."""
+
 VOID = 255
 """Label of pixels that a mask says nothing about (DAVIS, YouTube-VOS)."""
 

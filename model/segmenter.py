@@ -10,10 +10,10 @@ lets the bank absorb it. Live use, batch runs, evaluation and validation during 
 Legend: H, W native size; h, w network size (`max_side`); K channels = background + objects; P positions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import product
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,12 +21,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.bank import BACKGROUND, AdaptiveBank, BankConfig
+from model.bank import AdaptiveBank, BankConfig
+from model.checkpoint import fingerprint
+from model.effect import NO_EFFECT, effective
 from model.errors import NonFinite, translate_out_of_memory
+from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
 from model.matcher import WORKSPACE_ELEMENTS
 from model.network import AFBURR
 from model.ops import one_hot
-from model.result import VOID, BankStatistics, FrameResult, FrameStatistics, ObjectStatistics, Prompt
+from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, FrameStatistics, ObjectStatistics, Prompt
+from model.state import SegmenterState
 from model.uncertainty import ambiguity, frame_statistics, object_uncertainty
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -36,7 +40,7 @@ _MOST_ENLARGED = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class SegmenterConfig:
-    """How one video is segmented. All but the last two can change a mask."""
+    """How one video is segmented; fields without effect on a mask are marked (`model.effect`)."""
 
     bank: BankConfig = field(default_factory=BankConfig)
     memory_every: int = 1
@@ -48,9 +52,9 @@ class SegmenterConfig:
     min_side: int = 360
     """Shortest side the network sees, in pixels: smaller videos are enlarged, at most twice; 0 = never."""
     precision: Precision = "fp32"
-    object_chunk: int | None = None
+    object_chunk: int | None = field(default=None, metadata=NO_EFFECT)
     """Channels that go through the network together; None: all."""
-    workspace: int = WORKSPACE_ELEMENTS
+    workspace: int = field(default=WORKSPACE_ELEMENTS, metadata=NO_EFFECT)
     """Attention weights held at a time."""
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
@@ -165,7 +169,7 @@ class VideoSegmenter:
         if not bool(torch.isfinite(logits).all()):
             raise NonFinite("the network's scores are not finite")
         probability = torch.softmax(logits, dim=0)
-        return _Prediction(channels, logits, probability, _best_labels(logits, channels))
+        return _Prediction(channels, logits, probability, best_labels(logits, channels))
 
     def _autocast(self) -> "torch.autocast | nullcontext[None]":
         dtype = AUTOCAST.get(self._config.precision)
@@ -189,9 +193,9 @@ class VideoSegmenter:
         elif prediction.labels_hw.shape == (height, width):
             predicted = prediction.labels_hw
         else:
-            predicted = _upsampled_labels(prediction, (height, width))
+            predicted = upsampled_labels(prediction.logits_Khw, prediction.channels, (height, width))
         if prompt is not None:
-            predicted = _merge(predicted, self._prompt_labels(prompt), prompt.object_ids)
+            predicted = merged_labels(predicted, self._prompt_labels(prompt), prompt.object_ids)
         return predicted.cpu().numpy()
 
     def _prompt_labels(self, prompt: Prompt) -> Tensor:
@@ -218,9 +222,9 @@ class VideoSegmenter:
     def _network_labels(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt) -> Tensor:
         """The merged labels of a prompted frame at network size."""
         size = picture.shape[-2:]
-        given = _shrunk_labels(self._prompt_labels(prompt), size, prompt.object_ids)
+        given = shrunk_labels(self._prompt_labels(prompt), size, prompt.object_ids)
         predicted = prediction.labels_hw if prediction else torch.zeros_like(given)
-        return _merge(predicted, given, prompt.object_ids)
+        return merged_labels(predicted, given, prompt.object_ids)
 
     def _storable(self, channel: int, labels_hw: Tensor) -> bool:
         """An object that is not in the frame stores nothing; the background must have rows to be matched with."""
@@ -228,21 +232,33 @@ class VideoSegmenter:
             return True
         return bool((labels_hw == channel).any())
 
-    def state(self) -> dict[str, object]:
-        """All that `restore` needs to go on with the next frame: CPU tensors and plain values."""
-        return {
-            "step": self._step,
-            "planned": sorted(self._planned),
-            "objects": sorted(self._objects),
-            "bank": self._bank.state(),
-        }
+    def state(self) -> SegmenterState:
+        """All that `restore` needs to go on with the next frame; it stays as it is when this segmenter goes on."""
+        return SegmenterState(
+            settings=effective(self._config),
+            weights=self._weights,
+            step=self._step,
+            planned=tuple(sorted(self._planned)),
+            objects=tuple(sorted(self._objects)),
+            bank=self._bank.state(),
+        )
 
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Continue as the segmenter that gave this `state()`; network and configuration must be the same."""
-        self._step = int(state["step"])  # type: ignore[call-overload]
-        self._planned = frozenset(state["planned"])  # type: ignore[call-overload]
-        self._objects = set(state["objects"])  # type: ignore[call-overload]
-        self._bank.restore(state["bank"], self._device)  # type: ignore[arg-type]
+    def restore(self, state: SegmenterState) -> None:
+        """Continue as the segmenter that gave this `state()`.
+
+        Raises:
+            BadState: that one was of another version, configuration or other weights, each by its name.
+        """
+        state.check(settings=effective(self._config), weights=self._weights)
+        self._step = state.step
+        self._planned = frozenset(state.planned)
+        self._objects = set(state.objects)
+        self._bank.restore(state.bank, self._device)
+
+    @cached_property
+    def _weights(self) -> str:
+        """The network's fingerprint: reads all weights once."""
+        return fingerprint(self._network)
 
 
 def _check(frame: Tensor, prompt: Prompt | None) -> None:
@@ -256,66 +272,6 @@ def _check(frame: Tensor, prompt: Prompt | None) -> None:
         raise ValueError(f"prompt labels are int32, not {prompt.labels.dtype}")
     if not prompt.object_ids or {BACKGROUND, VOID} & set(prompt.object_ids):
         raise ValueError(f"a prompt speaks for objects, never for 0 (background) or {VOID} (void)")
-
-
-def _best_labels(scores_Khw: Tensor, channels: Sequence[int]) -> Tensor:
-    """Labels of the best score, ties to the lower id; one channel at a time."""
-    best = scores_Khw[0].clone()
-    labels = torch.full(best.shape, channels[0], dtype=torch.int32, device=best.device)
-    for score, channel in zip(scores_Khw[1:], channels[1:], strict=True):
-        _claim(labels, best, score, channel)
-    return labels
-
-
-def _upsampled_labels(prediction: _Prediction, size: tuple[int, int]) -> Tensor:
-    """Labels at native size with two full-size maps at a time, however many objects there are."""
-    best = torch.full(size, -torch.inf, device=prediction.logits_Khw.device)
-    labels = torch.zeros(size, dtype=torch.int32, device=best.device)
-    for score, channel in zip(prediction.logits_Khw, prediction.channels, strict=True):
-        full = F.interpolate(score[None, None], size, mode="bilinear", align_corners=False)[0, 0]
-        _claim(labels, best, full, channel)
-    return labels
-
-
-def _claim(labels: Tensor, best: Tensor, score: Tensor, channel: int) -> None:
-    labels.masked_fill_(score > best, channel)
-    torch.maximum(best, score, out=best)
-
-
-def _shrunk_labels(labels: Tensor, size: Sequence[int], object_ids: Sequence[int]) -> Tensor:
-    """Labels at network size by the nearest pixel; an object too small for that keeps the pixel at its middle."""
-    rows, columns = (_nearest(full, small, labels.device) for full, small in zip(labels.shape, size, strict=True))
-    shrunk = labels[rows][:, columns]
-    for object_id in object_ids:
-        if not bool((shrunk == object_id).any()) and len(pixels := (labels == object_id).nonzero()):
-            y, x = pixels[len(pixels) // 2].tolist()
-            _keep_a_pixel(shrunk, object_id, y * size[0] // labels.shape[0], x * size[1] // labels.shape[1], object_ids)
-    return shrunk
-
-
-def _keep_a_pixel(labels: Tensor, object_id: int, y: int, x: int, object_ids: Sequence[int]) -> None:
-    """Give an object the pixel (y, x), or one beside it where that is another object's only one."""
-    for dy, dx in sorted(product((-1, 0, 1), repeat=2), key=lambda step: abs(step[0]) + abs(step[1])):
-        row = min(max(y + dy, 0), labels.shape[0] - 1)
-        column = min(max(x + dx, 0), labels.shape[1] - 1)
-        there = int(labels[row, column])
-        if there not in object_ids or int((labels == there).sum()) > 1:
-            labels[row, column] = object_id
-            return
-
-
-def _nearest(full: int, small: int, device: torch.device) -> Tensor:
-    """For each of `small` pixels the index of the one of `full` under its centre; exact for any ids."""
-    return ((2 * torch.arange(small, device=device) + 1) * full) // (2 * small)
-
-
-def _merge(predicted: Tensor, given: Tensor, object_ids: Sequence[int]) -> Tensor:
-    """The prompt is the truth for its objects, also where they are not; void and other objects stay as predicted."""
-    ids = torch.as_tensor(object_ids, device=given.device, dtype=given.dtype)
-    named = torch.isin(given, ids)
-    known = given != VOID
-    kept = torch.where(known & torch.isin(predicted, ids), BACKGROUND, predicted)
-    return torch.where(named, given, kept)
 
 
 def _object_statistics(object_id: int, prediction: _Prediction, u_hw: Tensor) -> ObjectStatistics:

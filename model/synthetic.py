@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.clip import Clip
 from model.textures import TEXTURE_REACH, TEXTURE_SIDE, Picture, cloud, colour, mix, texture
 
 Affine = NDArray[np.float64]
@@ -31,16 +32,6 @@ SUBPIXELS = 4
 """Sub-pixel rows and columns an outline is drawn on: a pixel is the object's from half of them on."""
 FIXED_POINT_BITS = 8
 NOISE_SIGMA = 2.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """A video and the exact place of every object in it."""
-
-    frames: NDArray[np.uint8]
-    """[T, H, W, 3] RGB."""
-    labels: NDArray[np.uint8]
-    """[T, H, W]: 0 background, 1..K the object that is seen there."""
 
 
 @dataclass(frozen=True, kw_only=True)

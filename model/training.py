@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.bank import Rows
+from model.clip import Clip
 from model.network import AFBURR
 from model.result import VOID
 from model.segmenter import AUTOCAST, Precision
-from model.synthetic import Clip
 from model.uncertainty import CONFIDENCE_WEIGHT, confidence_loss
 
 

@@ -3,14 +3,20 @@
 import re
 
 _USER = re.compile(
-    r"\b(https?://)[^\s/?@]+@"
-    r"|\b((?:s3a?|gs|gcs|az|abfss?)://)(?!arn:)[^\s/:@]*:[^\s@]*@"
-    # What else has a colon may have a port; a file may be named so.
-    r"|\b((?!file:|s3)[a-z][\w+.-]*://)[^\s/:@]*:(?!\d+/)[^\s@]*@",
+    # A bucket has no port, and its owner's secret may hold any of : @ / ? #.
+    r"\b((?:s3a?|gs|gcs|az)://)(?!arn:)[^\s/?#:@]*:\S*@"
+    r"|\b((?!file:|memory:|s3a?://arn:)[a-z][\w+.-]*://)(?![^\s/?#:]*\[[\da-f:.]+\](?::\d*)?[/?#])[^\s/?#:]*:"
+    # A user ends at the last @ of the authority. If it has none, what follows the colon is a port, the next URL
+    # of a chain (zip://a::s3://b), or a secret with a / that nobody has escaped.
+    r"(?:[^\s/?#]*|(?!\d+[/?#]|:[a-z][\w+.-]*://)\S*)@"
+    # To a web server a user without a password is a token.
+    r"|(https?://)[^\s/?#]+@",
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(
-    r"([?&][\w.%-]*(?:signature|sig|token|credential|secret|password|key|key-?(?:pair-)?id)=)[^&\s'\"<>)]+",
+    r"([?&#;][\w.%-]*(?:signature|sig|token|credential|secret|passw(?:or)?d|pwd|auth|key|key-?(?:pair-)?id)=)"
+    # A value may hold these characters; at its end they belong to the sentence around the URL.
+    r"[^&\s]*[^&\s'\"<>)\]},.;:]",
     re.IGNORECASE,
 )
 _CUT = "***"

@@ -9,23 +9,46 @@
     ├── InvalidOutput           OUTPUT is not ours, or cannot be written
     │   └── OutputInUse         another driver writes to it
     ├── SegmentationFailed      the network gave up on a frame: names the video and the frame
-    │   └── OutOfMemory         retryable: once more, in smaller blocks
-    ├── Interrupted             the run is being ended; the video is begun again by the next one
-    ├── StoreUnavailable        retryable: the object store or the network failed
-    └── WorkerLost              retryable: the process or the node is gone
+    │   └── OutOfMemory         SMALLER: once more, in smaller blocks
+    ├── Interrupted             LATER: the run is being ended; the video is begun again by the next one
+    ├── StoreUnavailable        LATER: the object store or the network failed
+    └── WorkerLost              LATER: the process or the node is gone
+        └── Preempted           ANEW: its machine was taken away
 
-`retryable` says whether another attempt at the same work can succeed; the scheduler decides how often. No message
-repeats a secret of a URL.
+In capitals the `Remedy`, where there is one; the scheduler decides how often. No message repeats a secret of a URL.
+
+Who works on files and frames names these; the video is named where an attempt or the plan for it ends
+(`PipelineError.about`), and nowhere below.
 """
+
+from enum import Enum
+from typing import ClassVar, Self
 
 from pipeline.credentials import without_credentials
 
 
+class Remedy(Enum):
+    """What may help a video whose attempt came to nothing (design 10)."""
+
+    NONE = "none"
+    """The input is wrong."""
+    LATER = "later"
+    """The store failed, the worker was lost: again after a pause."""
+    SMALLER = "smaller"
+    """The memory did not suffice: once more in smaller blocks."""
+    ANEW = "anew"
+    """The machine was taken away: again, and nobody's fault."""
+
+
 class PipelineError(Exception):
-    retryable = False
+    remedy: ClassVar[Remedy] = Remedy.NONE
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(without_credentials(arg) if isinstance(arg, str) else arg for arg in args))
+
+    def about(self, name: str) -> Self:
+        """The same error, its message beginning with what it is about."""
+        return type(self)(f"{name}: {self}", *self.args[1:])
 
 
 class InvalidInput(PipelineError):
@@ -70,24 +93,28 @@ class SegmentationFailed(PipelineError):
 class OutOfMemory(SegmentationFailed):
     """The device's memory did not suffice."""
 
-    retryable = True
+    remedy = Remedy.SMALLER
 
 
 class Interrupted(PipelineError):
     """The worker was told to stop."""
 
-    retryable = True
+    remedy = Remedy.LATER
 
 
 class StoreUnavailable(PipelineError):
     """The object store did not answer as it should."""
 
-    retryable = True
+    remedy = Remedy.LATER
 
 
 class WorkerLost(PipelineError):
     """A worker's process or node died."""
 
-    retryable = True
-    preempted = False
-    """The machine was taken away."""
+    remedy = Remedy.LATER
+
+
+class Preempted(WorkerLost):
+    """A worker's machine was taken away."""
+
+    remedy = Remedy.ANEW

@@ -16,11 +16,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jobs.pictures.label_maps import LabelMap
 from model.bank import BankConfig
+from model.clip import Clip
 from model.metrics import SequenceScorer, mean_scores
 from model.network import AFBURR
 from model.result import FrameResult, Prompt
 from model.segmenter import Precision, SegmenterConfig, VideoSegmenter
-from model.synthetic import Clip, make_clip
+from model.synthetic import make_clip
 from pipeline.errors import InvalidInput
 
 PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16")}

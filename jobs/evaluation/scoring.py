@@ -4,13 +4,7 @@ One video is read at a time and its frames one after the other, so memory grows 
 with the size of their masks.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, NamedTuple
-
-import numpy as np
-import pyarrow.compute as pc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from jobs.datasets import listing
 from jobs.datasets.davis import annotations, mask_files
@@ -21,13 +15,11 @@ from model.result import Labels
 from pipeline.errors import InvalidInput
 from pipeline.input.frame_folder import natural_key
 from pipeline.input.masks import read_mask
-from pipeline.output import rle, tables
+from pipeline.output.labels import CommittedVideo, committed_videos
 from pipeline.overlap import Ahead
 from pipeline.storage.store import Store
 
 _FRAME_COLUMNS = ["frame_index", "frame_name", "prompted"]
-_MASK_COLUMNS = ["frame_index", "object_id", "height", "width", "rle", "uncertainty"]
-_ROWS_PER_BATCH = 1024
 _TRUTHS_AHEAD = 4
 
 
@@ -50,12 +42,6 @@ def evaluate(
     return scorer.evaluate()
 
 
-class _Prediction(NamedTuple):
-    labels: Labels
-    uncertainty: dict[int, float | None]
-    """By object."""
-
-
 class _Evaluator:
     """One output and its truth."""
 
@@ -63,19 +49,16 @@ class _Evaluator:
         self._truth = truth
         self._protocol = protocol
         self._binary_masks = binary_masks
-        self._videos = tables.open(output, "videos")
-        self._frames = tables.open(output, "frames")
-        self._masks = tables.open(output, "masks")
+        self._videos = committed_videos(output)
 
     def evaluate(self) -> Evaluation:
         truths = listing.folders(self._truth)
         sequences, skipped = [], {}
-        sizes = self._sizes()
-        for video_id in sorted(sizes, key=natural_key):
+        for video_id in sorted(self._videos, key=natural_key):
             try:
                 if video_id not in truths:
                     raise NotScored(f"no folder of its name in {self._truth.url}")
-                sequences.append(self._sequence(video_id, sizes[video_id]))
+                sequences.append(self._sequence(self._videos[video_id]))
             except NotScored as reason:
                 skipped[video_id] = str(reason)
         if not sequences:
@@ -84,51 +67,34 @@ class _Evaluator:
             protocol=self._protocol,
             sequences=tuple(sequences),
             skipped=skipped,
-            not_segmented=tuple(name for name in truths if name not in sizes),
+            not_segmented=tuple(name for name in truths if name not in self._videos),
         )
 
-    def _sizes(self) -> dict[str, tuple[int, int]]:
-        """Height and width by video_id."""
-        rows = self._videos.to_table(columns=["video_id", "height", "width"]).to_pylist()
-        return {row["video_id"]: (row["height"], row["width"]) for row in rows}
-
-    def _sequence(self, video_id: str, size: tuple[int, int]) -> SequenceScore:
-        frames = self._frames.to_table(columns=_FRAME_COLUMNS, filter=pc.field("video_id") == video_id).to_pylist()
-        names = mask_files(self._truth, video_id)
-        masks = belonging(names, frames, self._truth.url_of(video_id))
+    def _sequence(self, video: CommittedVideo) -> SequenceScore:
+        frames = video.frames(_FRAME_COLUMNS).to_pylist()
+        names = mask_files(self._truth, video.video_id)
+        masks = belonging(names, frames, self._truth.url_of(video.video_id))
         scorer, uncertainties = SequenceScorer(), []
-        predictions = _predictions(self._mask_rows(video_id), [mask.frame_index for mask in masks], size)
-        with Ahead(self._truths(video_id, masks, size), _TRUTHS_AHEAD) as truths:
-            for mask, truth, prediction in zip(masks, truths, predictions, strict=True):
-                scorer.add(prediction.labels, truth, prompted=mask.prompted)
-                uncertainties.append(prediction.uncertainty)
+        found = video.labels(mask.frame_index for mask in masks)
+        with Ahead(self._truths(video, masks), _TRUTHS_AHEAD) as truths:
+            for mask, truth, frame in zip(masks, truths, found, strict=True):
+                scorer.add(frame.labels, truth, prompted=mask.prompted)
+                uncertainties.append(frame.uncertainty)
         notes = [*notes_on_frames(names, masks, frames), *self._notes_on_objects(scorer)]
         objects = self._objects(scorer)
         return SequenceScore(
-            video_id=video_id,
+            video_id=video.video_id,
             objects=objects,
             uncertainty_and_error=tuple(_uncertainty_and_error(objects, uncertainties)),
             notes=tuple(notes),
         )
 
-    def _mask_rows(self, video_id: str) -> Iterator[dict[str, Any]]:
-        """In the file's order, by frame and object; few of them at a time."""
-        batches = self._masks.to_batches(
-            columns=_MASK_COLUMNS,
-            filter=pc.field("video_id") == video_id,
-            batch_size=_ROWS_PER_BATCH,
-            batch_readahead=1,
-            fragment_readahead=1,
-        )
-        for batch in batches:
-            yield from batch.to_pylist()
-
-    def _truths(self, video_id: str, masks: Sequence[TruthMask], size: tuple[int, int]) -> Iterator[Labels]:
+    def _truths(self, video: CommittedVideo, masks: Sequence[TruthMask]) -> Iterator[Labels]:
         for mask in masks:
-            name = f"{video_id}/{mask.name}"
-            where = f"video {video_id!r}, frame {mask.frame_index}: truth {self._truth.url_of(name)}"
+            name = f"{video.video_id}/{mask.name}"
+            where = f"video {video.video_id!r}, frame {mask.frame_index}: truth {self._truth.url_of(name)}"
             labels = read_mask(self._truth.get(name), where, binary_masks=self._binary_masks)
-            check_size(labels, size, where)
+            check_size(labels, video.size, where)
             yield labels
 
     def _objects(self, scorer: SequenceScorer) -> tuple[ObjectScore, ...]:
@@ -158,28 +124,8 @@ def _davis2017(scorer: SequenceScorer) -> list[ObjectScore]:
         raise NotScored(f"{error}; use --all-frames") from None
 
 
-def _predictions(
-    rows: Iterable[dict[str, Any]], frame_indices: Iterable[int], size: tuple[int, int]
-) -> Iterator[_Prediction]:
-    """What is predicted of the wanted frames, both in ascending order; a frame without rows is background."""
-    by_frame = groupby(rows, key=itemgetter("frame_index"))
-    index, objects = next(by_frame, (None, iter(())))
-    for wanted in frame_indices:
-        while index is not None and index < wanted:
-            index, objects = next(by_frame, (None, iter(())))
-        yield _drawn(objects if index == wanted else (), size)
-
-
-def _drawn(objects: Iterable[dict[str, Any]], size: tuple[int, int]) -> _Prediction:
-    drawn = _Prediction(np.zeros(size, np.int32), {})
-    for row in objects:
-        drawn.labels[rle.decode(row["rle"], row["height"], row["width"])] = row["object_id"]
-        drawn.uncertainty[row["object_id"]] = row["uncertainty"]
-    return drawn
-
-
 def _uncertainty_and_error(
-    objects: Iterable[ObjectScore], uncertainties: Sequence[dict[int, float | None]]
+    objects: Iterable[ObjectScore], uncertainties: Sequence[Mapping[int, float | None]]
 ) -> Iterator[tuple[float, float]]:
     for score in objects:
         for frame, J in zip(score.frames, score.J_by_frame, strict=True):

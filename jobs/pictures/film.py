@@ -1,10 +1,9 @@
 """A video of a result for a person: every frame with its masks and the uncertainty so far, and a contact sheet."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +18,11 @@ from jobs.pictures.sheet import contact_sheet
 from pipeline.errors import InvalidInput
 from pipeline.input.frames import Frame, Rgb
 from pipeline.input.video import open_video
-from pipeline.output import rle
+from pipeline.output.labels import CommittedVideo
 
 _SHEET_FRAMES = 8
 _SHEET_COLUMNS = 4
 _SHEET_WIDTH = 1600
-_MASK_COLUMNS = ["object_id", "height", "width", "rle"]
 _FOLDER_FPS = 24.0
 """Frames a second where the source, a folder of pictures, has no rate of its own."""
 
@@ -39,20 +37,19 @@ class Overlay:
     """PNG of evenly spaced frames."""
 
 
-def render_video(video_url: str, masks: pa.Table, frames: pa.Table, folder: str | os.PathLike[str]) -> Overlay:
+def render_video(video_url: str, found: CommittedVideo, folder: str | os.PathLike[str]) -> Overlay:
     """Write `overlay.mp4` and `overlay.png` of one video into a local folder, which is made.
 
-    `masks` and `frames` are the rows of that one video in the tables of these names. The video is read once and few
-    frames are kept, so only the tables grow with its length. Raises InvalidInput when the rows do not fit the video,
-    UnreadableVideo when it cannot be read.
+    The video and its masks are read once, side by side, and few frames are kept. Raises InvalidInput when the result
+    does not fit the video, UnreadableVideo when it cannot be read.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     overlay = Overlay(video=target / "overlay.mp4", sheet=target / "overlay.png")
-    timeline = _timeline(video_url, frames)
+    timeline = _timeline(video_url, found.frames(["frame_index", "uncertainty_mean"]))
     sheet = _Sheet(timeline)
     with open_video(video_url, start_frame=timeline.first, end_frame=timeline.end) as video:
-        drawn = _drawn(video_url, video, _MaskRows(video_url, masks), timeline, sheet)
+        drawn = _drawn(video_url, video, found, timeline, sheet)
         write_mp4(overlay.video, drawn, video.info.fps or _FOLDER_FPS)
     overlay.sheet.write_bytes(encode_png(sheet.picture()))
     return overlay
@@ -83,29 +80,6 @@ def _timeline(video_url: str, frames: pa.Table) -> _Timeline:
     return _Timeline(first=first, values=values)
 
 
-class _MaskRows:
-    """Label maps of frames, looked up in a video's rows of the masks table."""
-
-    def __init__(self, video_url: str, masks: pa.Table) -> None:
-        self._video_url = video_url
-        self._masks = masks.sort_by([("frame_index", "ascending"), ("object_id", "ascending")])
-        self._frame_indices = self._masks["frame_index"].to_numpy()
-
-    def labels(self, frame: Frame) -> NDArray[np.int64]:
-        labels = np.zeros(frame.rgb.shape[:2], np.int64)
-        start, end = np.searchsorted(self._frame_indices, [frame.index, frame.index + 1])
-        for row in self._masks.slice(start, end - start).select(_MASK_COLUMNS).to_pylist():
-            labels[self._decode(row, frame)] = row["object_id"]
-        return labels
-
-    def _decode(self, row: Mapping[str, Any], frame: Frame) -> NDArray[np.bool_]:
-        size, seen = (row["height"], row["width"]), frame.rgb.shape[:2]
-        if size != seen:
-            problem = f"frame {frame.index} is {seen[0]} x {seen[1]}, its masks {size[0]} x {size[1]}"
-            raise InvalidInput(f"{self._video_url}: {problem}; the video was replaced, segment it again")
-        return rle.decode(row["rle"], *seen)
-
-
 class _Sheet:
     """Collects evenly spaced frames for the contact sheet, already at its scale."""
 
@@ -126,13 +100,21 @@ class _Sheet:
 
 
 def _drawn(
-    video_url: str, video: Iterable[Frame], rows: _MaskRows, timeline: _Timeline, sheet: _Sheet
+    video_url: str, video: Iterable[Frame], found: CommittedVideo, timeline: _Timeline, sheet: _Sheet
 ) -> Iterator[Rgb]:
     frame = None
-    for frame in video:
-        picture = blend(frame.rgb, rows.labels(frame))
+    masks = found.labels(range(timeline.first, timeline.end))
+    for frame, mask in zip(video, masks, strict=False):  # the video may be cut short since
+        _check_size(video_url, frame, found)
+        picture = blend(frame.rgb, mask.labels)
         sheet.offer(frame.index, picture)
         yield uncertainty_bar(picture, timeline.values, frame.index - timeline.first)
     if frame is None:
         problem = f"it has no frame {timeline.first}, though the frames table has"
+        raise InvalidInput(f"{video_url}: {problem}; the video was replaced, segment it again")
+
+
+def _check_size(video_url: str, frame: Frame, found: CommittedVideo) -> None:
+    if (seen := frame.rgb.shape[:2]) != found.size:
+        problem = f"frame {frame.index} is {seen[0]} x {seen[1]}, its masks {found.size[0]} x {found.size[1]}"
         raise InvalidInput(f"{video_url}: {problem}; the video was replaced, segment it again")

@@ -13,9 +13,11 @@ from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import VideoTask
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
-from pipeline.run.config import Device, WorkerConfig, in_ray_cluster
+from pipeline.run.config import WorkerConfig
+from pipeline.run.device import Device
 from pipeline.run.driver import RunSummary, run
 from pipeline.run.pool import LocalPool, Pool
+from pipeline.run.ray_cluster import in_ray_cluster
 from pipeline.storage.urls import absolute_url
 
 SOME_FAILED = 3

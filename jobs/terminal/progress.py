@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from pipeline.run.driver import Progress
+from pipeline.run.progress import Progress
 
 _LINE_EVERY_S = 10.0
 

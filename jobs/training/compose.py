@@ -24,8 +24,9 @@ from jobs.training.motion import (
 )
 from jobs.training.sources import Footage, Source
 from jobs.training.stills import Still
+from model.clip import Clip
 from model.result import VOID
-from model.synthetic import Clip, make_clip
+from model.synthetic import make_clip
 from pipeline.input.frames import Rgb
 
 _TRIES = 20

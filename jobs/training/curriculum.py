@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from jobs.training.compose import Composition, draw_clip
-from model.synthetic import Clip
+from model.clip import Clip
 
 _LONG_FROM = 0.75
 """Share of the steps after which clips have their last length."""

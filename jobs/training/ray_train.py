@@ -15,7 +15,7 @@ from jobs.training.settings import Settings
 from jobs.training.validation import Score
 from model.network import AFBURR
 from pipeline.errors import InvalidInput, PipelineError, WorkerLost
-from pipeline.run.config import in_ray_cluster
+from pipeline.run.ray_cluster import in_ray_cluster
 
 
 def learn_together(settings: Settings, network: AFBURR, reporter: Reporter, *, workers: int) -> None:
@@ -30,7 +30,7 @@ def learn_together(settings: Settings, network: AFBURR, reporter: Reporter, *, w
         from ray.train.torch import TorchTrainer
     except ImportError as error:
         raise InvalidInput("several workers need the extra: pip install 'vos-batch[train]'") from error
-    from pipeline.run.ray_pool import cluster_gpus, connect
+    from pipeline.run.ray_cluster import cluster_gpus, connect
 
     connect(workers)
     gpus = cluster_gpus()

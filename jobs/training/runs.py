@@ -6,17 +6,16 @@ Prompted frames are the truth; of the others those count that the network was su
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import pyarrow.compute as pc
 
 from jobs.pictures.encode import encode_jpeg
 from jobs.pictures.label_maps import LabelMap
 from jobs.pictures.resize import shrunk
 from jobs.training.sources import RecordedFrame, RecordedSequences, Recording
-from model.result import VOID
+from model.result import VOID, Labels
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.video import open_video
-from pipeline.output import rle, tables
+from pipeline.output.labels import CommittedVideo, committed_videos
 
 MAX_UNCERTAINTY = 0.03
 """Of a frame's most uncertain object. On video new to lite0-open a third of the object-frames lay below, and their mean
@@ -34,10 +33,9 @@ class RunSequences(RecordedSequences):
 
         Raises InvalidInput when no video of the manifest is complete in OUTPUT with two such frames.
         """
-        tasks = {task.video_id: task for task in read_manifest(manifest)}
-        complete = tables.open(output, "videos").to_table(columns=["video_id"])["video_id"].to_pylist()
-        known = [tasks[video_id] for video_id in sorted(complete) if video_id in tasks]
-        found = [_record(output, task, max_uncertainty) for task in known]
+        videos = committed_videos(output)
+        known = sorted((task for task in read_manifest(manifest) if task.video_id in videos), key=lambda t: t.video_id)
+        found = [_record(videos[task.video_id], task, max_uncertainty) for task in known]
         long_enough = [sequence for sequence in found if len(sequence) > 1]
         if not long_enough:
             raise InvalidInput(
@@ -47,22 +45,25 @@ class RunSequences(RecordedSequences):
         super().__init__(long_enough)
 
 
-def _record(output: str, task: VideoTask, max_uncertainty: float) -> Recording:
-    mine = pc.field("video_id") == task.video_id
-    rows = tables.open(output, "masks").to_table(filter=mine).to_pylist()
-    frames = tables.open(output, "frames").to_table(columns=["frame_index", "prompted"], filter=mine).to_pylist()
-    objects: dict[int, list[dict[str, object]]] = {}
-    for row in rows:
-        objects.setdefault(row["frame_index"], []).append(row)
-    prompted = {frame["frame_index"] for frame in frames if frame["prompted"]}
-    chosen = _spread([t for t in sorted(objects) if t in prompted or _worst(objects[t]) <= max_uncertainty])
-    numbers = {object_id: n for n, object_id in enumerate(sorted({row["object_id"] for row in rows}), start=1)}
-    return list(_read(task, {t: objects[t] for t in chosen}, {i: n for i, n in numbers.items() if n < VOID}))
+def _record(video: CommittedVideo, task: VideoTask, max_uncertainty: float) -> Recording:
+    frames = video.frames(["frame_index", "prompted"])
+    prompted = set(frames.filter(frames["prompted"])["frame_index"].to_pylist())
+    worst = _worst(video)
+    chosen = _spread([t for t in sorted(worst) if t in prompted or worst[t] <= max_uncertainty])
+    ids = sorted(set(video.masks(["object_id"])["object_id"].to_pylist()))
+    return list(_read(video, task, chosen, {object_id: n for n, object_id in enumerate(ids, start=1) if n < VOID}))
 
 
-def _worst(objects: Sequence[Mapping[str, object]]) -> float:
-    """An object without a prediction (before its first prompt was answered) is as uncertain as can be."""
-    return max(1.0 if row["uncertainty"] is None else float(str(row["uncertainty"])) for row in objects)
+def _worst(video: CommittedVideo) -> dict[int, float]:
+    """By frame with an object the largest uncertainty of one.
+
+    An object without a prediction (before its first prompt was answered) is as uncertain as can be.
+    """
+    worst: dict[int, float] = {}
+    for row in video.masks(["frame_index", "uncertainty"]).to_pylist():
+        uncertainty = 1.0 if row["uncertainty"] is None else row["uncertainty"]
+        worst[row["frame_index"]] = max(worst.get(row["frame_index"], 0.0), uncertainty)
+    return worst
 
 
 def _spread(frames: Sequence[int]) -> list[int]:
@@ -72,14 +73,15 @@ def _spread(frames: Sequence[int]) -> list[int]:
 
 
 def _read(
-    task: VideoTask, chosen: Mapping[int, Sequence[Mapping[str, object]]], numbers: Mapping[int, int]
+    video: CommittedVideo, task: VideoTask, chosen: Sequence[int], numbers: Mapping[int, int]
 ) -> Iterator[RecordedFrame]:
     if not chosen:
         return
-    with open_video(task.video_uri, start_frame=task.start_frame, end_frame=max(chosen) + 1) as video:
-        for frame in video:
+    found = video.labels(chosen)
+    with open_video(task.video_uri, start_frame=task.start_frame, end_frame=chosen[-1] + 1) as source:
+        for frame in source:
             if frame.index in chosen:
-                labels = _drawn(chosen[frame.index], numbers, frame.rgb.shape[:2])
+                labels = _numbered(next(found).labels, numbers)
                 yield RecordedFrame(
                     name=f"{task.video_uri}, frame {frame.index}",
                     picture=encode_jpeg(shrunk(frame.rgb, _SHORTER_SIDE), quality=_JPEG_QUALITY),
@@ -87,9 +89,8 @@ def _read(
                 )
 
 
-def _drawn(objects: Sequence[Mapping[str, object]], numbers: Mapping[int, int], size: tuple[int, ...]) -> LabelMap:
-    labels = np.zeros(size, np.uint8)
-    for row in objects:
-        mask = rle.decode(row["rle"], row["height"], row["width"])  # type: ignore[arg-type]
-        labels[mask] = numbers.get(row["object_id"], VOID)  # type: ignore[call-overload]
-    return labels
+def _numbered(labels: Labels, numbers: Mapping[int, int]) -> LabelMap:
+    """Objects by their number; void where they have none."""
+    ids, inverse = np.unique(labels, return_inverse=True)
+    table = np.array([0 if i == 0 else numbers.get(int(i), VOID) for i in ids], np.uint8)
+    return table[inverse].reshape(labels.shape)

@@ -11,8 +11,8 @@ from jobs.training.events import open_events
 from jobs.training.keeper import Keeper, restore
 from jobs.training.reports import Reporter
 from jobs.training.settings import Settings
+from model.clip import Clip
 from model.network import AFBURR
-from model.synthetic import Clip
 from model.training import Trainer, fit
 from pipeline.storage.store import Store
 

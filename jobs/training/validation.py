@@ -19,11 +19,11 @@ from jobs.pictures.sheet import contact_sheet
 from jobs.training.compose import draw_clip
 from jobs.training.held_back import held_back_composition
 from jobs.training.stills import has_held_back
+from model.clip import Clip
 from model.metrics import ObjectScore, SequenceScorer, mean_scores
 from model.network import AFBURR
 from model.result import VOID, Labels, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
-from model.synthetic import Clip
 from pipeline.errors import InvalidInput
 from pipeline.input.frames import Rgb
 

@@ -8,7 +8,7 @@ from pipeline.errors import PipelineError
 from pipeline.input.fields import Fault
 from pipeline.input.frames import VideoInfo
 from pipeline.input.manifest import PromptSource, VideoTask
-from pipeline.input.masks import load_prompts
+from pipeline.input.prompts import load_prompts
 from pipeline.input.video import open_video
 
 
@@ -65,6 +65,4 @@ def _unusable(
 
 
 def _fault(task: VideoTask, message: str) -> Fault:
-    text = message.removeprefix(f"row {task.row}: ")
-    name = f"video {task.video_id!r}"
-    return Fault(task.row, text if text.startswith(name) else f"{name}: {text}")
+    return Fault(task.row, f"video {task.video_id!r}: {message}")

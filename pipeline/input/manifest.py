@@ -11,24 +11,10 @@ from typing import Any
 
 from pipeline.errors import InvalidManifest
 from pipeline.input.fields import MOST, Fault, Fields, unknown_column
-from pipeline.input.manifest_files import Row, check_format, read_rows, write_rows
+from pipeline.input.manifest_files import COLUMNS, PROMPT_COLUMNS, Row, check_format, read_rows, write_rows
 from pipeline.storage.store import Store, read_url
 from pipeline.storage.urls import absolute_url, name_of, parent_url, resolve
 
-_COLUMNS = (
-    "video_id",
-    "video_uri",
-    "prompts",
-    "mask_uri",
-    "mask_frame",
-    "start_frame",
-    "end_frame",
-    "num_frames",
-    "height",
-    "width",
-    "metadata",
-)
-_PROMPT_COLUMNS = ("frame_index", "mask_uri", "object_ids")
 _SHOWN_FAULTS = 20
 
 
@@ -66,6 +52,17 @@ class VideoTask:
     row: int = field(default=0, compare=False)
     """Row in the manifest (`manifest_files.Row`), for messages; 0 when the task does not come from one."""
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"video {self.video_id!r}" + (f" (row {self.row})" if self.row else "")
+
+    @property
+    def frames_in_span(self) -> int | None:
+        """Frames from `start_frame` on, by the manifest; None where it does not tell."""
+        end = self.end_frame if self.end_frame is not None else self.num_frames
+        return None if end is None else max(0, end - self.start_frame)
+
 
 def read_manifest(url: str) -> list[VideoTask]:
     """All rows of the manifest at a path or URL, in its order; relative URIs start at the manifest's folder.
@@ -86,7 +83,7 @@ def parse_manifest(url: str) -> tuple[list[VideoTask], list[Fault]]:
     check_format(url)
     columns, rows = read_rows(url, _read(url))
     faults = _faults_of_columns(columns or ())
-    unknown = set(columns or ()) - set(_COLUMNS)
+    unknown = set(columns or ()) - set(COLUMNS)
     tasks: list[VideoTask] = []
     rows_of_ids: dict[str, int] = {}
     number = 0
@@ -131,7 +128,7 @@ def _raise_faults(url: str, faults: Sequence[Fault]) -> None:
 
 
 def _faults_of_columns(columns: Iterable[str]) -> list[Fault]:
-    return [Fault(0, unknown_column(name, _COLUMNS)) for name in columns if name not in _COLUMNS]
+    return [Fault(0, unknown_column(name, COLUMNS)) for name in columns if name not in COLUMNS]
 
 
 def _parse_row(row: Row, unknown: Collection[str], base_url: str, faults: list[Fault]) -> VideoTask | None:
@@ -140,7 +137,7 @@ def _parse_row(row: Row, unknown: Collection[str], base_url: str, faults: list[F
         faults.append(Fault(row.number, row.fault))
         return None
     values = {name: value for name, value in row.values.items() if name not in unknown}
-    return _parse_task(row.number, Fields(row.number, values, _COLUMNS, faults), base_url)
+    return _parse_task(row.number, Fields(row.number, values, COLUMNS, faults), base_url)
 
 
 def _parse_task(number: int, fields: Fields, base_url: str) -> VideoTask:
@@ -172,7 +169,7 @@ def _parse_prompts(fields: Fields, base_url: str) -> list[PromptSource]:
     if flat:
         found = [_parse_prompt(fields, "mask_frame", base_url)]
     else:
-        listed = fields.objects("prompts", _PROMPT_COLUMNS)
+        listed = fields.objects("prompts", PROMPT_COLUMNS)
         found = [_parse_prompt(prompt, "frame_index", base_url) for prompt in listed]
     return [prompt for prompt in found if prompt is not None]
 

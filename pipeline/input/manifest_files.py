@@ -17,7 +17,11 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import InvalidManifest
 
-NUMBERS = ("mask_frame", "start_frame", "end_frame", "num_frames", "height", "width")
+_NUMBERS = ("mask_frame", "start_frame", "end_frame", "num_frames", "height", "width")
+COLUMNS = ("video_id", "video_uri", "prompts", "mask_uri", *_NUMBERS, "metadata")
+"""Of a row; `mask_uri` and `mask_frame` stand for one prompt."""
+PROMPT_COLUMNS = ("frame_index", "mask_uri", "object_ids")
+"""Of an item of `prompts`."""
 _JSON = ("prompts", "metadata")
 _LONGEST_CELL = 1 << 30
 _WHOLE = re.compile(r"[+-]?\d+")
@@ -26,7 +30,7 @@ _PROMPT = pa.struct(
 )
 _SCHEMA = pa.schema(
     [("video_id", pa.string()), ("video_uri", pa.string()), ("prompts", pa.list_(_PROMPT))]
-    + [(name, pa.int64()) for name in NUMBERS if name != "mask_frame"]
+    + [(name, pa.int64()) for name in _NUMBERS if name != "mask_frame"]
     + [("metadata", pa.string())]
 )
 
@@ -135,7 +139,7 @@ def _csv_row(number: int, cells: Sequence[str], columns: Sequence[str]) -> Row:
 
 
 def _csv_value(name: str, cell: str) -> Any:
-    if name in NUMBERS and _WHOLE.fullmatch(cell.strip()):
+    if name in _NUMBERS and _WHOLE.fullmatch(cell.strip()):
         return int(cell)
     return _from_json(cell) if name in _JSON else cell
 
@@ -178,7 +182,7 @@ def _parquet_values(values: Mapping[str, Any]) -> dict[str, Any]:
 def _parquet_value(name: str, value: Any) -> Any:
     if name in _JSON:
         return _from_json(value) if isinstance(value, str) else _without_nulls(value)
-    if name in NUMBERS and isinstance(value, float):  # so do data frames hold numbers beside gaps
+    if name in _NUMBERS and isinstance(value, float):  # so do data frames hold numbers beside gaps
         return None if value != value else int(value) if value.is_integer() else value
     return value
 

@@ -12,7 +12,7 @@ from pipeline.storage.store import is_folder
 from pipeline.storage.urls import absolute_url
 
 
-class _Source(Protocol):
+class _FrameSource(Protocol):
     info: VideoInfo
     bad_packets: int
 
@@ -27,7 +27,7 @@ class VideoReader:
     and UnreadableVideo when a frame's size changes or a picture of a folder cannot be read.
     """
 
-    def __init__(self, source: _Source, start_frame: int, end_frame: int | None) -> None:
+    def __init__(self, source: _FrameSource, start_frame: int, end_frame: int | None) -> None:
         self.info = source.info
         self.frames_expected = _frames_expected(source.info.num_frames, start_frame, end_frame)
         """Frames of the asked range by the header's count; None when unknown."""
@@ -76,7 +76,7 @@ def open_video(url: str, *, start_frame: int = 0, end_frame: int | None = None) 
             f"{url}: the frames [{start_frame}, {end_frame}) are no range: give 0 <= start_frame < end_frame"
         )
     try:
-        source: _Source = FrameFolder(url) if is_folder(url) else VideoFile(url)
+        source: _FrameSource = FrameFolder(url) if is_folder(url) else VideoFile(url)
     except FileNotFoundError as error:
         raise UnreadableVideo(f"{url} does not exist: check video_uri in the manifest") from error
     return VideoReader(source, start_frame, end_frame)

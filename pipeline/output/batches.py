@@ -1,9 +1,14 @@
 """Rows that the driver writes as it goes: in files of many, and soon enough for a reader during the run."""
 
+import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from pipeline.output.videos import write_rows
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.output.layout import table_path
+from pipeline.output.schema import to_table
 from pipeline.storage.store import Store
 
 
@@ -46,3 +51,15 @@ class RowBatches:
         if self._rows:
             write_rows(self._store, self._table, f"{self._run_id}-{self._files:05d}", self._rows)
             self._rows, self._files = [], self._files + 1
+
+
+def write_rows(store: Store, table: str, name: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """Put rows as the file `name` of a table; ValueError when they do not fit the table."""
+    put_table(store, table_path(table, name), to_table(table, rows))
+
+
+def put_table(store: Store, path: str, table: pa.Table) -> None:
+    """Put a table as one Parquet file, atomically."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    store.put(path, buffer.getvalue())

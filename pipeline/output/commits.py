@@ -12,13 +12,24 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from pipeline.errors import InvalidOutput
-from pipeline.output.layout import json_bytes, refuse_newer
+from pipeline.output.layout import COMMITS, commit_of, commit_path, safe_name
+from pipeline.output.marker import json_bytes, refuse_newer
 from pipeline.output.schema import SCHEMA_VERSION, to_table
-from pipeline.output.writer import FileRecord, safe_name
 from pipeline.storage.store import Store
 
-_COMMITS = "_commits"
 _PARALLEL_READS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """A file that a worker has put into the store."""
+
+    path: str
+    """Name below OUTPUT."""
+    rows: int
+    bytes: int
+    sha256: str
+    """Of the whole file, hexadecimal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +44,9 @@ class Commit:
     """Its row of `videos` as JSON holds it: times are ISO 8601 text."""
 
     @property
-    def name(self) -> str:
-        """File name of this commit."""
-        return commit_name(safe_name(self.video_id), self.identity)
+    def path(self) -> str:
+        """Name of this commit's file below OUTPUT."""
+        return commit_path(safe_name(self.video_id), self.identity)
 
     @property
     def committed_at(self) -> datetime:
@@ -56,7 +67,7 @@ class CommitLog:
         Raises ValueError when `commit.video` is not this commit's row of `videos`.
         """
         _check(commit)
-        created = self._store.create(commit.name, _to_json(commit))
+        created = self._store.create(commit.path, _to_json(commit))
         self._known().setdefault(safe_name(commit.video_id), set()).add(commit.identity)
         if created:
             self.supersede(commit)
@@ -71,28 +82,31 @@ class CommitLog:
         for safe in [safe for safe, found in self._known().items() if len(found) > 1]:
             wanted_here = identities.get(safe)
             kept = wanted_here if wanted_here in self._known()[safe] else self._current(safe, self._known()[safe])
-            self.supersede(self.read(commit_name(safe, kept)))
+            self.supersede(self.read(commit_path(safe, kept)))
 
     def supersede(self, current: Commit) -> None:
         """Delete the other commits of the same video, then those of their files that `current` does not list."""
         safe = safe_name(current.video_id)
         identities = self._known()[safe]
         for old in identities - {current.identity}:
-            self._remove(commit_name(safe, old), keep={record.path for record in current.files.values()})
+            self._remove(commit_path(safe, old), keep={record.path for record in current.files.values()})
             identities.discard(old)
 
-    def _remove(self, name: str, keep: set[str]) -> None:
-        old = self.read(name)
+    def _remove(self, path: str, keep: set[str]) -> None:
+        old = self.read(path)
         # Readers follow commits: none of them may list a file that is gone.
-        self._store.delete(name)
+        self._store.delete(path)
         for record in old.files.values():
             if record.path not in keep:
                 self._store.delete(record.path)
 
+    def refresh(self) -> None:
+        """Look at the store again: what the other methods know is one listing, and what was committed here since."""
+        self._listing = _by_video(self._paths())
+
     def committed(self) -> dict[str, set[str]]:
-        """Identities by safe name of the video, from one listing made now."""
-        self._listing = _by_video(self._names())
-        return {safe: set(identities) for safe, identities in self._listing.items()}
+        """Identities by safe name of the video."""
+        return {safe: set(identities) for safe, identities in self._known().items()}
 
     def is_committed(self, video_id: str, identity: str) -> bool:
         """Whether the last listing, or a commit made here since, has it; no request a video."""
@@ -100,16 +114,16 @@ class CommitLog:
 
     def _known(self) -> dict[str, set[str]]:
         if self._listing is None:
-            self._listing = _by_video(self._names())
+            self.refresh()
+        assert self._listing is not None
         return self._listing
 
-    def _names(self) -> set[str]:
-        entries = self._store.list(_COMMITS)
-        return {f"{_COMMITS}/{entry.name}" for entry in entries if entry.name.endswith(".json")}
+    def _paths(self) -> set[str]:
+        return {f"{COMMITS}/{entry.name}" for entry in self._store.list(COMMITS) if commit_of(entry.name)}
 
-    def read(self, name: str) -> Commit:
-        """The commit in file `name`. Raises FileNotFoundError, and InvalidOutput naming an unreadable one."""
-        return _from_json(self._store.get(name), self._store.url_of(name))
+    def read(self, path: str) -> Commit:
+        """The commit in a file. Raises FileNotFoundError, and InvalidOutput naming an unreadable one."""
+        return _from_json(self._store.get(path), self._store.url_of(path))
 
     def read_all(self) -> list[Commit]:
         """Every committed video once: its newest commit, ordered by safe name.
@@ -118,18 +132,18 @@ class CommitLog:
         Raises InvalidOutput naming an unreadable commit.
         """
         commits: dict[str, Commit] = {}
-        names = self._names()
+        paths = self._paths()
         with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-            while unread := sorted(names - commits.keys()):
+            while unread := sorted(paths - commits.keys()):
                 read = zip(unread, pool.map(self._read_if_there, unread), strict=True)
-                commits.update((name, commit) for name, commit in read if commit)
-                if not commits.keys() >= names:
-                    names = self._names()
-        return _newest(commits[name] for name in names)
+                commits.update((path, commit) for path, commit in read if commit)
+                if not commits.keys() >= paths:
+                    paths = self._paths()
+        return _newest(commits[path] for path in paths)
 
-    def _read_if_there(self, name: str) -> Commit | None:
+    def _read_if_there(self, path: str) -> Commit | None:
         try:
-            return self.read(name)
+            return self.read(path)
         except FileNotFoundError:
             return None
 
@@ -143,19 +157,14 @@ class CommitLog:
     def _current(self, safe: str, identities: set[str]) -> str:
         if len(identities) == 1:
             return next(iter(identities))
-        return _newest(self.read(commit_name(safe, one)) for one in identities)[0].identity
+        return _newest(self.read(commit_path(safe, one)) for one in identities)[0].identity
 
 
-def commit_name(safe: str, identity: str) -> str:
-    """Name below OUTPUT of the commit of the video with this `safe_name`."""
-    return f"{_COMMITS}/{safe}.{identity}.json"
-
-
-def _by_video(names: Iterable[str]) -> dict[str, set[str]]:
+def _by_video(paths: Iterable[str]) -> dict[str, set[str]]:
     videos = defaultdict(set)
-    for name in names:
-        safe, identity = name.removeprefix(f"{_COMMITS}/").removesuffix(".json").rsplit(".", 1)
-        videos[safe].add(identity)
+    for path in paths:
+        if found := commit_of(path.removeprefix(f"{COMMITS}/")):
+            videos[found[0]].add(found[1])
     return dict(videos)
 
 

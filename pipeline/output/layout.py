@@ -1,62 +1,88 @@
-"""Whose folder OUTPUT is: a marker file says that it is ours, and of which schema version."""
+"""Where everything lies below OUTPUT (design 7): the only file that spells its folders and file names.
 
-import json
-from collections.abc import Mapping, Sequence
+    masks/SAFE-ATTEMPT.parquet      rows of one attempt at a video; so too frames/
+    videos/*.parquet                rows of committed videos, of one run or tidied up
+    failures/RUN-NNNNN.parquet      rows of failed attempts of a run
+    _commits/SAFE.IDENTITY.json     what is complete
+    _work/driver.N                  the lease
+    _runs/RUN.json                  what a run was told
+    _vos-batch.json                 whose folder this is
 
-from pipeline.errors import InvalidOutput
-from pipeline.output.schema import SCHEMA_VERSION
-from pipeline.storage.store import Store
+SAFE is a video's `safe_name`, ATTEMPT is RUN-NUMBER, RUN a `new_run_id`.
+"""
+
+import hashlib
+import os
+import re
+from datetime import UTC, datetime
 
 MARKER = "_vos-batch.json"
+ROW_TABLES = ("masks", "frames")
+"""The tables that workers write, a file an attempt."""
+FOLDERS = (*ROW_TABLES, "videos", "failures", "_commits", "_work", "_runs")
+"""All folders that hold files."""
+COMMITS, RUNS, WORK = "_commits", "_runs", "_work"
+
+_COMMIT_FILE = re.compile(r"(?P<safe>.+-[0-9a-f]{16})\.(?P<identity>[^.]+)\.json")
+_ATTEMPT_FILE = re.compile(r"(?P<safe>.+-[0-9a-f]{16})-\d{8}T\d{6}-[0-9a-f]{8}-\d+\.parquet")
+_DRIVER = "driver."
 
 
-def claim_output(store: Store) -> None:
-    """Make an empty or missing folder ours by its marker; one of ours passes.
-
-    Raises InvalidOutput for a folder of something else and for an output of a newer schema version.
-    """
-    names = [entry.name for entry in store.list()]
-    if MARKER not in names:
-        _refuse_foreign(store, names)
-        store.create(MARKER, json_bytes({"format": "vos-batch", "schema_version": SCHEMA_VERSION}))
-    check_output(store)
+def safe_name(video_id: str) -> str:
+    """A file name for any id: up to 60 readable characters of it, "-", 16 hex digits of its sha256."""
+    # Readers such as pyarrow and Spark skip files whose names begin with "." or "_".
+    readable = re.sub(r"[^A-Za-z0-9._-]", "_", video_id).lstrip("._-")[:60] or "video"
+    return f"{readable}-{hashlib.sha256(video_id.encode()).hexdigest()[:16]}"
 
 
-def _refuse_foreign(store: Store, names: Sequence[str]) -> None:
-    if names:
-        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise InvalidOutput(
-            f"{store.url} is not empty and was not written by vos-batch (it holds {shown}): "
-            "choose an empty or new folder as OUTPUT"
-        )
+def new_run_id() -> str:
+    """UTC time and 8 random hex digits: sortable and unique."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(4).hex()}"
 
 
-def check_output(store: Store) -> None:
-    """Raise InvalidOutput unless the folder is ours and of a schema version that we read."""
-    url = store.url_of(MARKER)
-    try:
-        marker = json.loads(store.get(MARKER))
-        if marker["format"] != "vos-batch":
-            raise ValueError(f"format is {marker['format']!r}")
-        refuse_newer(marker["schema_version"], url)
-    except FileNotFoundError as error:
-        raise InvalidOutput(
-            f"no vos-batch output at {store.url} (it has no {MARKER}): check the path, "
-            "or write one with `vos-batch segment`"
-        ) from error
-    except (ValueError, TypeError, LookupError) as error:
-        raise InvalidOutput(f"{url} is no marker of vos-batch ({error}): choose another folder as OUTPUT") from error
+def attempt_name(run_id: str, number: int) -> str:
+    """Unique among all attempts of all runs at one OUTPUT, where run ids are."""
+    return f"{run_id}-{number}"
 
 
-def refuse_newer(version: int, url: str) -> None:
-    """Raise InvalidOutput for a file of a later schema version than this one."""
-    if version > SCHEMA_VERSION:
-        raise InvalidOutput(
-            f"{url} has schema version {version}, this vos-batch reads up to {SCHEMA_VERSION}: "
-            "install a newer vos-batch or choose another OUTPUT"
-        )
+def rows_path(table: str, video_id: str, attempt: str) -> str:
+    """Where an attempt's rows of `masks` or `frames` lie."""
+    return f"{table}/{safe_name(video_id)}-{attempt}.parquet"
 
 
-def json_bytes(content: Mapping[str, object]) -> bytes:
-    """JSON for people and programs: the same bytes for the same content."""
-    return (json.dumps(content, sort_keys=True, indent=2, allow_nan=False) + "\n").encode()
+def video_of(file_name: str) -> str | None:
+    """The safe name of the video whose attempt wrote this file; None for a file that no attempt of a run wrote."""
+    match = _ATTEMPT_FILE.fullmatch(file_name)
+    return match["safe"] if match else None
+
+
+def table_path(table: str, name: str) -> str:
+    """Where a file of `videos` or `failures` lies."""
+    return f"{table}/{name}.parquet"
+
+
+def commit_path(safe: str, identity: str) -> str:
+    """Where the commit of the video with this `safe_name` lies."""
+    return f"{COMMITS}/{safe}.{identity}.json"
+
+
+def commit_of(file_name: str) -> tuple[str, str] | None:
+    """Safe name and identity of a commit's file; None for another file."""
+    match = _COMMIT_FILE.fullmatch(file_name)
+    return (match["safe"], match["identity"]) if match else None
+
+
+def run_path(run_id: str) -> str:
+    """Where a run's record lies."""
+    return f"{RUNS}/{run_id}.json"
+
+
+def driver_path(number: int) -> str:
+    """Where the lease of the driver with this number lies."""
+    return f"{WORK}/{_DRIVER}{number}"
+
+
+def driver_of(file_name: str) -> int | None:
+    """The number of a driver's lease; None for another file."""
+    number = file_name.removeprefix(_DRIVER)
+    return int(number) if file_name.startswith(_DRIVER) and number.isdecimal() else None

@@ -17,11 +17,9 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from pipeline.errors import OutputInUse, PipelineError
+from pipeline.output.layout import WORK, driver_of, driver_path
 from pipeline.storage.backends import Entry
 from pipeline.storage.store import Store
-
-_FOLDER = "_work"
-_PREFIX = "driver."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +34,8 @@ class LeaseTimes:
     enough for the commit itself, which a slow store may hold up (`failures.RETRY`), to end before `stale_s`."""
 
 
-class _Driver(NamedTuple):
-    """A driver's file in a listing."""
+class _Holder(NamedTuple):
+    """The file of a driver that holds or held the lease, in a listing."""
 
     number: int
     modified_s: float | None
@@ -120,7 +118,7 @@ class Lease:
         with self._lock:
             begun_s = self._clock()
             self._write(released=False)
-            newest = max(_drivers(self._store.list(_FOLDER)), default=None)
+            newest = max(_holders(self._store.list(WORK)), default=None)
             if newest is None or newest.number > self._number:
                 self._lost = OutputInUse(
                     f"{self._store.url} was taken over by another driver ({self._describe(newest)}) while this one was "
@@ -138,23 +136,23 @@ class Lease:
             except PipelineError:
                 continue  # `check` decides what a silent store means
 
-    def _take(self, now_s: float | None, drivers: list[_Driver]) -> None:
+    def _take(self, now_s: float | None, drivers: list[_Holder]) -> None:
         while True:
             before = max(drivers, default=None)
             if before is not None and not self._released(before):
                 self._wait_out(before, now_s)
             self._number = before.number + 1 if before else 1
             self._refreshed_s = self._clock()
-            won = self._store.create(self._name, self._content(released=False))
-            drivers, now_s = _drivers(self._store.list(_FOLDER)), None
+            won = self._store.create(self._path, self._content(released=False))
+            drivers, now_s = _holders(self._store.list(WORK)), None
             if won and before in (None, *drivers):
                 self._forget_earlier(drivers)
                 return
             if won:  # the one before lives after all: it was refreshed at the last moment
-                self._store.delete(self._name)
+                self._store.delete(self._path)
                 drivers = [driver for driver in drivers if driver.number < self._number]
 
-    def _wait_out(self, driver: _Driver, now_s: float | None) -> None:
+    def _wait_out(self, driver: _Holder, now_s: float | None) -> None:
         """Until a driver counts as dead or releases the lease. Raises OutputInUse when it shows that it lives."""
         end_s = self._clock() + self._times.stale_s
         if now_s is not None and driver.modified_s is not None:
@@ -163,7 +161,7 @@ class Lease:
             self._tell(f"another driver ({self._describe(driver)}) may still live: looking for up to {left_s:.0f} s")
         while (left_s := end_s - self._clock()) > 0:
             self._over.wait(min(left_s, self._times.refresh_s / 5))
-            newest = max(_drivers(self._store.list(_FOLDER)), default=driver)
+            newest = max(_holders(self._store.list(WORK)), default=driver)
             if newest != driver:
                 if self._released(newest):
                     return
@@ -172,59 +170,54 @@ class Lease:
                     "is done, end it, or choose another OUTPUT"
                 )
 
-    def _released(self, driver: _Driver) -> bool:
+    def _released(self, driver: _Holder) -> bool:
         return bool(self._read(driver).get("released"))
 
-    def _describe(self, driver: _Driver | None) -> str:
+    def _describe(self, driver: _Holder | None) -> str:
         holder = self._read(driver) if driver else {}
         known = [f"{word} {holder[word]}" for word in ("host", "pid", "run_id") if word in holder]
         return ", ".join(known) or "unknown"
 
-    def _read(self, driver: _Driver) -> dict[str, object]:
+    def _read(self, driver: _Holder) -> dict[str, object]:
         try:
-            content = json.loads(self._store.get(_name(driver.number)))
+            content = json.loads(self._store.get(driver_path(driver.number)))
         except (FileNotFoundError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
 
-    def _forget_earlier(self, drivers: list[_Driver]) -> None:
+    def _forget_earlier(self, drivers: list[_Holder]) -> None:
         for driver in drivers:
             if driver.number < self._number:
-                self._store.delete(_name(driver.number))
+                self._store.delete(driver_path(driver.number))
 
     @property
-    def _name(self) -> str:
-        return _name(self._number)
+    def _path(self) -> str:
+        return driver_path(self._number)
 
     def _write(self, *, released: bool) -> None:
-        self._store.put(self._name, self._content(released=released))
+        self._store.put(self._path, self._content(released=released))
 
     def _content(self, *, released: bool) -> bytes:
         # A listing must tell a refresh from none where it has no fine clock: the content differs.
         return json.dumps({**self._holder, "released": released, "refresh": uuid.uuid4().hex}).encode()
 
 
-def _name(number: int) -> str:
-    return f"{_FOLDER}/{_PREFIX}{number}"
-
-
-def _drivers(entries: list[Entry]) -> list[_Driver]:
-    found = ((entry, entry.name.removeprefix(_PREFIX)) for entry in entries if entry.name.startswith(_PREFIX))
+def _holders(entries: list[Entry]) -> list[_Holder]:
     return [
-        _Driver(number=int(number), modified_s=entry.modified_s, fingerprint=entry.fingerprint)
-        for entry, number in found
-        if number.isdecimal()
+        _Holder(number=number, modified_s=entry.modified_s, fingerprint=entry.fingerprint)
+        for entry in entries
+        if (number := driver_of(entry.name)) is not None
     ]
 
 
-def _probe(store: Store) -> tuple[bool, float | None, list[_Driver]]:
+def _probe(store: Store) -> tuple[bool, float | None, list[_Holder]]:
     """Whether creates are conditional, the store's time, and the drivers' files, from one throw-away file."""
     name = f"probe.{uuid.uuid4().hex}"
-    path = f"{_FOLDER}/{name}"
+    path = f"{WORK}/{name}"
     try:
         exclusive = store.create(path, b"first") and not store.create(path, b"second")
-        entries = store.list(_FOLDER)
+        entries = store.list(WORK)
     finally:
         store.delete(path)
     now_s = next((entry.modified_s for entry in entries if entry.name == name), None)
-    return exclusive, now_s, _drivers(entries)
+    return exclusive, now_s, _holders(entries)

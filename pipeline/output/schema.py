@@ -163,6 +163,7 @@ FAILURES = _schema(
         _field("worker", pa.string(), "worker that had it; null: none", null=True),
         _field("host", pa.string(), "machine of that worker; null: unknown", null=True),
         _field("failed_at", _TIME, "when the driver heard of it"),
+        _field("trace", pa.string(), "where a bug of vos-batch came up; null: the failure was foreseen", null=True),
     ],
 )
 """One row per failed attempt."""

@@ -9,12 +9,10 @@ For the driver that holds the lease, when no attempt of its own is running. Afte
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
-from pipeline.output.commits import CommitLog, commit_name
-from pipeline.output.writer import video_of
+from pipeline.output.commits import CommitLog
+from pipeline.output.layout import FOLDERS, ROW_TABLES, commit_path, video_of
 from pipeline.storage.store import Store
 
-_TABLES = ("masks", "frames")
-_FOLDERS = (*_TABLES, "videos", "failures", "_commits", "_work", "_runs")
 _PARALLEL = 16
 
 
@@ -25,8 +23,8 @@ def sweep(store: Store, log: CommitLog) -> int:
     not named as an attempt's are left alone: they are not ours. Raises StoreUnavailable, InvalidOutput.
     """
     current = log.current()
-    orphans = [f"{table}/{name}" for table in _TABLES for name in _orphans(store, log, table, current)]
-    orphans += [f"{folder}/{entry.name}" for folder in _FOLDERS for entry in store.abandoned(folder)]
+    orphans = [f"{table}/{name}" for table in ROW_TABLES for name in _orphans(store, log, table, current)]
+    orphans += [f"{folder}/{entry.name}" for folder in FOLDERS for entry in store.abandoned(folder)]
     with ThreadPoolExecutor(_PARALLEL) as pool:
         list(pool.map(store.delete, orphans))
     return len(orphans)
@@ -42,6 +40,6 @@ def _orphans(store: Store, log: CommitLog, table: str, current: dict[str, str]) 
         if safe not in current:
             found += names
         elif len(names) > 1:
-            listed = log.read(commit_name(safe, current[safe])).files[table].path
+            listed = log.read(commit_path(safe, current[safe])).files[table].path
             found += [name for name in names if f"{table}/{name}" != listed]
     return found

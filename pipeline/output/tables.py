@@ -13,7 +13,7 @@ from fsspec.core import url_to_fs
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, LocalFileSystem, S3FileSystem, resolve_s3_region
 
 from pipeline.output.commits import CommitLog
-from pipeline.output.layout import check_output
+from pipeline.output.marker import check_output
 from pipeline.output.schema import SCHEMAS
 from pipeline.output.videos import video_rows
 from pipeline.storage.backends import s3_endpoint
@@ -35,7 +35,7 @@ def open(output_url: str, name: str) -> ds.Dataset:
     if name == "videos":
         return ds.dataset(video_rows(store))
     paths = _failure_files(store) if name == "failures" else _committed_files(store, name)
-    return _dataset(store, paths, schema)
+    return dataset(store, paths, schema)
 
 
 def _failure_files(store: Store) -> list[str]:
@@ -46,7 +46,8 @@ def _committed_files(store: Store, name: str) -> list[str]:
     return [commit.files[name].path for commit in CommitLog(store).read_all()]
 
 
-def _dataset(store: Store, paths: Sequence[str], schema: pa.Schema) -> ds.Dataset:
+def dataset(store: Store, paths: Sequence[str], schema: pa.Schema) -> ds.Dataset:
+    """Some Parquet files below a folder as one dataset, with this schema also where there is none."""
     protocol, root = store.url.split("://", 1)
     if protocol == "memory":
         return ds.dataset(pa.concat_tables([schema.empty_table(), *(_read(store, path, schema) for path in paths)]))

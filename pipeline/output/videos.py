@@ -1,8 +1,6 @@
-"""The tables that the driver writes; one of them, `videos`, can be made again from the commits at any time."""
+"""The table `videos`, which can be made again from the commits at any time."""
 
 import hashlib
-import io
-from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -10,25 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InvalidOutput, StoreUnavailable
-from pipeline.output.commits import CommitLog, commit_name
+from pipeline.output.batches import put_table, write_rows
+from pipeline.output.commits import CommitLog
+from pipeline.output.layout import commit_path, safe_name
 from pipeline.output.schema import to_table
-from pipeline.output.writer import safe_name
 from pipeline.storage.store import Store
 
 _PARALLEL_READS = 16
 _LISTINGS = 10
 """How often a reader lists again when a driver has removed what was listed."""
-
-
-def write_rows(store: Store, table: str, name: str, rows: Iterable[Mapping[str, object]]) -> None:
-    """Put rows as `<table>/<name>.parquet`; ValueError when they do not fit the table."""
-    _put_table(store, f"{table}/{name}.parquet", to_table(table, rows))
-
-
-def _put_table(store: Store, path: str, table: pa.Table) -> None:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    store.put(path, buffer.getvalue())
 
 
 def video_rows(store: Store) -> pa.Table:
@@ -39,7 +27,7 @@ def video_rows(store: Store) -> pa.Table:
     """
     log = CommitLog(store)
     for _ in range(_LISTINGS):
-        log.committed()
+        log.refresh()
         with suppress(FileNotFoundError):  # superseded or tidied up since it was listed: list again
             return _video_rows(store, log, set(log.current().items()))
     raise StoreUnavailable(f"{store.url} has commits whose files cannot be found: try again")
@@ -53,7 +41,7 @@ def _video_rows(store: Store, log: CommitLog, missing: set[tuple[str, str]]) -> 
             rank = _rank(table, missing)
             missing = missing - rank.keys()
             parts.append(table.take(list(rank.values())))
-        commits = pool.map(log.read, [commit_name(*video) for video in sorted(missing)])
+        commits = pool.map(log.read, [commit_path(*video) for video in sorted(missing)])
         rows = to_table("videos", [commit.video for commit in commits])
     return pa.concat_tables([rows, *parts])
 
@@ -69,9 +57,9 @@ def sync_videos(store: Store, log: CommitLog | None = None) -> None:
     for entry in store.list("videos"):
         missing -= _keep(store, f"videos/{entry.name}", missing)
     if missing:
-        commits = [log.read(commit_name(*video)) for video in sorted(missing)]
+        commits = [log.read(commit_path(*video)) for video in sorted(missing)]
         # No two files have this name: what is missing now stands in no file.
-        name = hashlib.sha256("\n".join(commit.name for commit in commits).encode()).hexdigest()[:32]
+        name = hashlib.sha256("\n".join(commit.path for commit in commits).encode()).hexdigest()[:32]
         write_rows(store, "videos", name, [commit.video for commit in commits])
 
 
@@ -82,7 +70,7 @@ def _keep(store: Store, path: str, wanted: set[tuple[str, str]]) -> set[tuple[st
     if not rank:
         store.delete(path)
     elif len(rank) < table.num_rows:
-        _put_table(store, path, table.take(sorted(rank.values())))
+        put_table(store, path, table.take(sorted(rank.values())))
     return set(rank)
 
 

@@ -4,12 +4,10 @@ The same rows give the same bytes, whoever writes them: nothing inside depends o
 """
 
 import hashlib
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -19,28 +17,15 @@ import pyarrow.parquet as pq
 
 from model.result import FrameResult, FrameStatistics, Labels, ObjectStatistics
 from pipeline.output import rle
+from pipeline.output.commits import FileRecord
+from pipeline.output.layout import ROW_TABLES, rows_path
 from pipeline.output.schema import SCHEMAS
 from pipeline.storage.store import Store
 
 ROWS_PER_GROUP = 65_536
 """Rows of every row group but a file's last."""
 
-_ATTEMPT_FILE = re.compile(r"(?P<safe>.+-[0-9a-f]{16})-\d{8}T\d{6}-[0-9a-f]{8}-\d+\.parquet")
-"""`safe_name`, run id and the attempt's number."""
-
 _STATISTICS = tuple(FrameStatistics.__dataclass_fields__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileRecord:
-    """A file that a worker has put into the store."""
-
-    path: str
-    """Name below OUTPUT."""
-    rows: int
-    bytes: int
-    sha256: str
-    """Of the whole file, hexadecimal."""
 
 
 class FrameInfo(Protocol):
@@ -56,24 +41,6 @@ class FrameInfo(Protocol):
     def damaged(self) -> bool: ...
 
 
-def safe_name(video_id: str) -> str:
-    """A file name for any id: up to 60 readable characters of it, "-", 16 hex digits of its sha256."""
-    # Readers such as pyarrow and Spark skip files whose names begin with "." or "_".
-    readable = re.sub(r"[^A-Za-z0-9._-]", "_", video_id).lstrip("._-")[:60] or "video"
-    return f"{readable}-{hashlib.sha256(video_id.encode()).hexdigest()[:16]}"
-
-
-def attempt_name(run_id: str, number: int) -> str:
-    """Unique among all attempts of all runs at one OUTPUT, where run ids are."""
-    return f"{run_id}-{number}"
-
-
-def video_of(file_name: str) -> str | None:
-    """The safe name of the video whose attempt wrote this file; None for a file that no attempt of a run wrote."""
-    match = _ATTEMPT_FILE.fullmatch(file_name)
-    return match["safe"] if match else None
-
-
 class VideoWriter:
     """The two files of one attempt at one video; a context manager that aborts unless finished.
 
@@ -84,11 +51,11 @@ class VideoWriter:
     def __init__(self, store: Store, video_id: str, attempt: str) -> None:
         self._store = store
         self._video_id = video_id
-        self._file = f"{safe_name(video_id)}-{attempt}.parquet"
+        self._attempt = attempt
         self._folder = Path(tempfile.mkdtemp(prefix="vos-batch-"))
         self._tables: dict[str, _TableFile] = {}
         try:
-            for name in ("masks", "frames"):
+            for name in ROW_TABLES:
                 self._tables[name] = _TableFile(SCHEMAS[name], self._folder / f"{name}.parquet")
         except OSError:
             self.abort()
@@ -108,7 +75,7 @@ class VideoWriter:
 
     def _put(self, name: str, table: "_TableFile") -> FileRecord:
         table.close()
-        path = f"{name}/{self._file}"
+        path = rows_path(name, self._video_id, self._attempt)
         self._store.put_file(path, table.path)
         return FileRecord(path=path, rows=table.rows, bytes=table.path.stat().st_size, sha256=_sha256(table.path))
 

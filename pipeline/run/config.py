@@ -1,13 +1,11 @@
 """What a run is told: small frozen values, checked once, that every process of the run gets."""
 
-import os
-from dataclasses import asdict, dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field
 
+from model.effect import effective
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
-
-Device = Literal["auto", "cuda", "cpu"]
+from pipeline.run.device import Device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +38,7 @@ class WorkerConfig:
 
     def settings(self) -> dict[str, object]:
         """Those settings that can change a mask; they are part of every video's identity."""
-        segmenter = asdict(self.segmenter)
-        for without_effect in ("object_chunk", "workspace"):
-            del segmenter[without_effect]
-        del segmenter["bank"]["segment_mean"]
-        return {**segmenter, "binary_masks": self.binary_masks}
+        return {**effective(self.segmenter), "binary_masks": self.binary_masks}
 
 
 def _check_segmenter(config: SegmenterConfig) -> None:
@@ -62,8 +56,3 @@ def _check_segmenter(config: SegmenterConfig) -> None:
     for name, value, ok, wanted in limits:
         if not ok:
             raise InvalidInput(f"{name} must be {wanted}, not {value}")
-
-
-def in_ray_cluster() -> bool:
-    """Whether this process was started inside a Ray cluster, or told of one (RAY_ADDRESS, a submitted job)."""
-    return bool(os.environ.get("RAY_ADDRESS") or os.environ.get("RAY_JOB_ID"))

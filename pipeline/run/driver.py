@@ -6,8 +6,6 @@ A second run of the same finds everything committed and does nothing.
 """
 
 import importlib.metadata
-import json
-import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -15,39 +13,42 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
-from pipeline.credentials import without_credentials
-from pipeline.errors import InvalidInput, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.input.manifest import VideoTask
 from pipeline.output.batches import RowBatches
 from pipeline.output.commits import Commit, CommitLog
-from pipeline.output.layout import claim_output
+from pipeline.output.layout import new_run_id
 from pipeline.output.lease import Lease, LeaseTimes
-from pipeline.output.schema import SCHEMAS
+from pipeline.output.marker import claim_output
+from pipeline.output.runs import RunRecord, write_run
 from pipeline.output.sweep import sweep
 from pipeline.output.videos import sync_videos
-from pipeline.output.writer import attempt_name
+from pipeline.run.attempt import Attempt, VideoOutcome, Work
 from pipeline.run.config import WorkerConfig
-from pipeline.run.identity import video_identity
-from pipeline.run.pool import Event, Failure, Pool
-from pipeline.run.scheduler import Job, Scheduler, Work, cost, num_frames
-from pipeline.run.worker import VideoOutcome, WorkerCounts
-from pipeline.storage.store import Fingerprints, Store
+from pipeline.run.failure import Failure
+from pipeline.run.plan import Plan, plan
+from pipeline.run.pool import Event, Pool
+from pipeline.run.progress import Progress, frames_total
+from pipeline.run.scheduler import Scheduler
+from pipeline.storage.fingerprints import Fingerprints
+from pipeline.storage.store import Store
 from pipeline.version import code_version
 
 _TICK_S = 0.5
+_PACKAGES = ("torch", "ray", "av", "pyarrow")
+"""Their versions are recorded."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a run is."""
+class Clocks:
+    """The time, as a run sees it."""
 
-    videos_total: int
-    """Videos to do in this run; those that were complete before are not counted."""
-    videos_done: int
-    videos_failed: int
-    frames_done: int
-    frames_total: int | None
-    """Of all videos to do: as headers and manifest tell, the others taken to be as long on average; None: unknown."""
+    monotonic_s: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = _now
 
 
 @dataclass(kw_only=True)
@@ -74,6 +75,7 @@ def run(
     on_progress: Callable[[Progress], None] = lambda _: None,
     tell: Callable[[str], None] = lambda _: None,
     lease_times: LeaseTimes | None = None,
+    clocks: Clocks | None = None,
 ) -> RunSummary:
     """Segment what is not yet committed and commit it, video by video. The pool starts only when there is work.
 
@@ -85,11 +87,11 @@ def run(
         OutputInUse: another driver writes to it.
         StoreUnavailable: OUTPUT cannot be reached any more; what is committed stays.
     """
-    run_id = new_run_id()
+    run_id, clocks = new_run_id(), clocks or Clocks()
     store = Store(config.output)
     claim_output(store)
-    with Lease(store, run_id, times=lease_times, tell=tell) as lease:
-        return _Driver(run_id, config, pool, store, lease, on_progress).run(tasks)
+    with Lease(store, run_id, times=lease_times, tell=tell, clock=clocks.monotonic_s) as lease:
+        return _Driver(run_id, config, pool, store, lease, on_progress, clocks).run(tasks)
 
 
 class _Driver:
@@ -101,28 +103,29 @@ class _Driver:
         store: Store,
         lease: Lease,
         on_progress: Callable[[Progress], None],
+        clocks: Clocks,
     ) -> None:
         self._config = config
         self._pool = pool
         self._store = store
         self._lease = lease
         self._on_progress = on_progress
+        self._clocks = clocks
         self._log = CommitLog(store)
         self._summary = RunSummary(run_id=run_id)
-        self._videos = RowBatches(store, "videos", run_id)
-        self._failures = RowBatches(store, "failures", run_id)
+        self._videos = RowBatches(store, "videos", run_id, clock=clocks.monotonic_s)
+        self._failures = RowBatches(store, "failures", run_id, clock=clocks.monotonic_s)
         self._videos_total = 0
         self._unstarted: dict[str, int | None] = {}
         """Frames of the videos that the pool does not have, by video_id; None where the manifest does not tell."""
 
     def run(self, tasks: Sequence[VideoTask]) -> RunSummary:
-        work = self._plan(tasks)
-        if work or self._summary.failed:
-            self._record_run()
+        todo = plan(tasks, self._config, self._log.is_committed, Fingerprints())
+        self._begin(todo)
         try:
-            if work:
+            if todo.work:
                 with self._pool:
-                    self._work_off(work)
+                    self._work_off(todo.work)
         except PipelineError:  # OUTPUT may be out of reach, or another driver's
             with suppress(PipelineError):
                 self._failures.write()
@@ -133,44 +136,24 @@ class _Driver:
         self._finish()
         return self._summary
 
+    def _begin(self, todo: Plan) -> None:
+        self._log.settle(todo.identities)
+        self._summary.skipped = len(todo.skipped)
+        for task, failure in todo.failed:
+            self._give_up(task, 0, failure)
+        self._videos_total = len(todo.work) + len(todo.failed)
+        self._unstarted = {work.task.video_id: work.task.frames_in_span for work in todo.work}
+        if self._videos_total:
+            write_run(self._store, self._record())
+
     def _finish(self) -> None:
         self._failures.write()
         self._lease.refresh()  # only the holder may delete
         sync_videos(self._store, self._log)
         sweep(self._store, self._log)
 
-    def _plan(self, tasks: Sequence[VideoTask]) -> list[Work]:
-        fingerprints = Fingerprints()
-        settings = self._config.settings()
-        identities = {}
-        work = []
-        for task in tasks:
-            try:
-                identity = self._identity(task, fingerprints, settings)
-            except PipelineError as error:
-                self._give_up(task, 0, Failure.of(error))
-                continue
-            identities[task.video_id] = identity
-            if self._log.is_committed(task.video_id, identity):
-                self._summary.skipped += 1
-            else:
-                work.append(Work(task=task, identity=identity, cost=cost(task, fingerprints.size_of(task.video_uri))))
-        self._log.settle(identities)
-        self._videos_total = len(work) + len(self._summary.failed)
-        self._unstarted = {w.task.video_id: num_frames(w.task) for w in work}
-        return work
-
-    def _identity(self, task: VideoTask, fingerprints: Fingerprints, settings: dict[str, object]) -> str:
-        return video_identity(
-            task,
-            video_fingerprint=_fingerprint(fingerprints, task.video_uri, task, "video"),
-            mask_fingerprints=[_fingerprint(fingerprints, p.mask_uri, task, "mask") for p in task.prompts],
-            checkpoint_fingerprint=self._config.checkpoint_fingerprint,
-            settings=settings,
-        )
-
     def _work_off(self, work: Sequence[Work]) -> None:
-        scheduler = Scheduler(work)
+        scheduler = Scheduler(work, self._summary.run_id)
         self._report()
         while not scheduler.done:
             self._submit(scheduler)
@@ -181,41 +164,41 @@ class _Driver:
             self._report()
 
     def _pause_s(self, scheduler: Scheduler) -> float:
-        due_s = scheduler.wait_s(time.monotonic()) if self._pool.idle() else None
+        due_s = scheduler.wait_s(self._clocks.monotonic_s()) if self._pool.idle() else None
         return _TICK_S if due_s is None else min(_TICK_S, due_s)
 
     def _submit(self, scheduler: Scheduler) -> None:
         while self._pool.idle():
-            job = scheduler.next(time.monotonic())
-            if job is None:
+            attempt = scheduler.next(self._clocks.monotonic_s())
+            if attempt is None:
                 return
-            self._unstarted.pop(job.task.video_id, None)
-            self._pool.submit(job, attempt_name(self._summary.run_id, job.number))
+            self._unstarted.pop(attempt.task.video_id, None)
+            self._pool.submit(attempt)
 
     def _handle(self, event: Event, scheduler: Scheduler) -> None:
-        job, result = event.job, event.result
+        attempt, result = event.attempt, event.result
+        video_id = attempt.task.video_id
         if isinstance(result, VideoOutcome):
-            self._commit(job, result)
-            scheduler.succeeded(job.task.video_id)
-            return
-        again = scheduler.failed(job.task.video_id, result.remedy, now_s=time.monotonic())
-        if again:
-            self._unstarted[job.task.video_id] = num_frames(job.task)
-            self._failures.add(self._failure_row(job.task, job.number, result))
+            self._commit(attempt, result)
+            scheduler.succeeded(video_id)
+        elif scheduler.failed(video_id, result.remedy, now_s=self._clocks.monotonic_s()):
+            self._unstarted[video_id] = attempt.task.frames_in_span
+            self._failures.add(self._failure_row(attempt.task, attempt.number, result))
         else:
-            self._give_up(job.task, job.number, result)
+            self._give_up(attempt.task, attempt.number, result)
 
-    def _commit(self, job: Job, outcome: VideoOutcome) -> None:
+    def _commit(self, attempt: Attempt, outcome: VideoOutcome) -> None:
+        identity = attempt.work.identity
         row = {
             **outcome.video,
-            "attempts": job.number,
-            "identity": job.identity,
+            "attempts": attempt.number,
+            "identity": identity,
             "code_version": code_version(),
-            "committed_at": _now(),
+            "committed_at": self._clocks.now().isoformat(),
             "run_id": self._summary.run_id,
         }
         self._lease.check()
-        commit = Commit(video_id=outcome.video_id, identity=job.identity, files=outcome.files, video=row)
+        commit = Commit(video_id=outcome.video_id, identity=identity, files=outcome.files, video=row)
         if self._log.commit(commit):  # else another driver was faster with the same, and our files are swept
             self._videos.add(row)
         self._summary.complete += 1
@@ -229,64 +212,36 @@ class _Driver:
         self._failures.add(self._failure_row(task, number, failure))
 
     def _failure_row(self, task: VideoTask, number: int, failure: Failure) -> dict[str, object]:
-        row = {
+        return {
             "run_id": self._summary.run_id,
             "video_id": task.video_id,
             "row": task.row,
             "attempt": number,
-            "failed_at": _now(),
+            "failed_at": self._clocks.now().isoformat(),
+            **failure.columns(),
         }
-        return {**row, **{name: value for name, value in asdict(failure).items() if name in SCHEMAS["failures"].names}}
 
-    def _record_run(self) -> None:
-        record = {
-            "run_id": self._summary.run_id,
-            "started_at": _now(),
-            "code_version": code_version(),
-            "python": platform.python_version(),
-            "versions": {name: importlib.metadata.version(name) for name in ("torch", "ray", "av", "pyarrow")},
-            "config": asdict(self._config),
-            "exclusive": self._lease.exclusive,
-            "videos": self._videos_total,
-        }
-        text = without_credentials(json.dumps(record, indent=1))
-        self._store.put(f"_runs/{self._summary.run_id}.json", (text + "\n").encode())
+    def _record(self) -> RunRecord:
+        return RunRecord(
+            run_id=self._summary.run_id,
+            started_at=self._clocks.now(),
+            code_version=code_version(),
+            python=platform.python_version(),
+            versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+            config=asdict(self._config),
+            exclusive=self._lease.exclusive,
+            videos=self._videos_total,
+        )
 
     def _report(self) -> None:
         counts = self._pool.counts()
+        unstarted = [*self._unstarted.values(), *(attempt.task.frames_in_span for attempt in self._pool.waiting())]
         self._on_progress(
             Progress(
                 videos_total=self._videos_total,
                 videos_done=self._summary.complete,
                 videos_failed=len(self._summary.failed),
                 frames_done=counts.frames_done,
-                frames_total=self._frames_total(counts),
+                frames_total=frames_total(counts, unstarted),
             )
         )
-
-    def _frames_total(self, counts: WorkerCounts) -> int | None:
-        unstarted = [*self._unstarted.values(), *(num_frames(job.task) for job in self._pool.waiting())]
-        told = [frames for frames in unstarted if frames is not None]
-        frames, videos = counts.frames_begun + sum(told), counts.videos_begun + len(told)
-        if not videos:
-            return None
-        return round(frames + frames / videos * (len(unstarted) - len(told)))
-
-
-def _fingerprint(fingerprints: Fingerprints, url: str, task: VideoTask, what: str) -> str:
-    try:
-        return fingerprints.of(url)
-    except FileNotFoundError as error:
-        raise InvalidInput(
-            f"video {task.video_id!r} (row {task.row}): the {what} {url} does not exist; "
-            "correct the manifest or put the file there"
-        ) from error
-
-
-def new_run_id() -> str:
-    """UTC time and 8 random hex digits: sortable and unique."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(4).hex()}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -1,5 +1,6 @@
 """Workers behind one seam: `Pool`, what it reports, and `LocalPool`, the one without Ray."""
 
+import logging
 import platform
 import queue
 import threading
@@ -7,62 +8,26 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from pipeline.errors import OutOfMemory, PipelineError
+from pipeline.errors import PipelineError
+from pipeline.run.attempt import Attempt, VideoOutcome
 from pipeline.run.config import WorkerConfig
-from pipeline.run.scheduler import Job, Remedy
-from pipeline.run.worker import VideoOutcome, VideoWorker, WorkerCounts
+from pipeline.run.failure import Failure
+from pipeline.run.progress import WorkerCounts
+from pipeline.run.worker import VideoWorker
 
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why an attempt, or the plan for a video, came to nothing."""
-
-    cause: str
-    """Class name of the error."""
-    message: str
-    retryable: bool = False
-    frame_index: int | None = None
-    """Frame at which the network gave up."""
-    worker: str | None = None
-    host: str | None = None
-    """Machine of that worker; None: unknown, or planning."""
-    preempted: bool = False
-    """The machine was taken away."""
-
-    @property
-    def remedy(self) -> Remedy:
-        """What may help."""
-        if not self.retryable:
-            return Remedy.NONE
-        if self.preempted:
-            return Remedy.ANEW
-        return Remedy.SMALLER if self.cause == OutOfMemory.__name__ else Remedy.LATER
-
-    @classmethod
-    def of(cls, error: BaseException, *, worker: str | None = None, host: str | None = None) -> "Failure":
-        """What `failures` keeps of an error."""
-        text = str(error) or repr(error)
-        return cls(
-            cause=type(error).__name__,
-            message=text.encode(errors="backslashreplace").decode(),  # names of files need not be UTF-8
-            retryable=isinstance(error, PipelineError) and error.retryable,
-            frame_index=getattr(error, "frame_index", None),
-            worker=worker,
-            host=host,
-            preempted=getattr(error, "preempted", False),
-        )
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """An attempt is over."""
 
-    job: Job
+    attempt: Attempt
     result: VideoOutcome | Failure
 
 
 class Pool(Protocol):
-    """Workers for the time of the context; each has one job in hand and opens the video of another meanwhile.
+    """Workers for the time of the context; each has one attempt in hand and opens the video of another meanwhile.
 
     `LocalPool` is the one without Ray.
     """
@@ -76,13 +41,13 @@ class Pool(Protocol):
         """End the workers; after an error without waiting for what they have in hand."""
 
     def idle(self) -> int:
-        """How many jobs could be taken now."""
+        """How many attempts could be taken now."""
 
-    def submit(self, job: Job, attempt: str) -> None:
-        """Give a job to an idle worker, or let it wait for the first one that will be."""
+    def submit(self, attempt: Attempt) -> None:
+        """Give an attempt to an idle worker, or let it wait for the first one that will be."""
 
-    def waiting(self) -> list[Job]:
-        """Jobs that were submitted and that no worker has begun."""
+    def waiting(self) -> list[Attempt]:
+        """Attempts that were submitted and that no worker has begun."""
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Attempts that are over; waits up to `timeout_s` for the first."""
@@ -91,12 +56,16 @@ class Pool(Protocol):
         """How far all workers are together."""
 
 
-def attempt_job(worker: VideoWorker, job: Job, attempt: str, name: str) -> VideoOutcome | Failure:
-    """Run one job; whatever goes wrong with a video is a `Failure`, so that the worker lives on."""
+def try_video(worker: VideoWorker, attempt: Attempt, name: str) -> VideoOutcome | Failure:
+    """Make one attempt; whatever goes wrong with a video is a `Failure`, so that the worker `name` lives on."""
     try:
-        return worker.process(job.task, attempt, smaller_blocks=job.smaller_blocks)
-    except Exception as error:  # also a bug that one odd video brings out must not end the run
+        return worker.process(attempt)
+    except PipelineError as error:
         return Failure.of(error, worker=name, host=platform.node())
+    except Exception as error:  # also a bug that one odd video brings out must not end the run
+        failure = Failure.of(error, worker=name, host=platform.node())
+        _logger.error("%s: %s failed:\n%s", name, attempt.task.name, failure.trace)
+        return failure
 
 
 class LocalPool:
@@ -104,10 +73,10 @@ class LocalPool:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._worker = VideoWorker(config)
-        self._jobs: queue.Queue[tuple[Job, str] | None] = queue.Queue()
+        self._attempts: queue.Queue[Attempt | None] = queue.Queue()
         self._events: queue.Queue[Event] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="local-worker", daemon=True)
-        self._taken: list[Job] = []
+        self._taken: list[Attempt] = []
         """At most two: the first one is in hand, the other waits."""
         self._ending = False
 
@@ -121,29 +90,28 @@ class LocalPool:
     ) -> None:
         self._ending = True
         self._worker.stop()
-        self._jobs.put(None)
+        self._attempts.put(None)
         self._thread.join()
         self._worker.close()
 
     def _work(self) -> None:
         self._worker.limit_threads()
-        while (item := self._jobs.get()) is not None and not self._ending:
-            job, attempt = item
-            self._events.put(Event(job=job, result=attempt_job(self._worker, job, attempt, "local")))
+        while (attempt := self._attempts.get()) is not None and not self._ending:
+            self._events.put(Event(attempt=attempt, result=try_video(self._worker, attempt, "local")))
 
     def idle(self) -> int:
         """2, 1 or 0."""
         return 2 - len(self._taken)
 
-    def submit(self, job: Job, attempt: str) -> None:
-        """Start the job in the worker's thread, after the one in hand."""
+    def submit(self, attempt: Attempt) -> None:
+        """Start it in the worker's thread, after the one in hand."""
         if self._taken:
-            self._worker.prepare(job.task)
-        self._taken.append(job)
-        self._jobs.put((job, attempt))
+            self._worker.prepare(attempt.task)
+        self._taken.append(attempt)
+        self._attempts.put(attempt)
 
-    def waiting(self) -> list[Job]:
-        """The job after the one in hand."""
+    def waiting(self) -> list[Attempt]:
+        """The one after the one in hand."""
         return self._taken[1:]
 
     def wait(self, timeout_s: float) -> list[Event]:
@@ -152,7 +120,7 @@ class LocalPool:
             event = self._events.get(timeout=timeout_s)
         except queue.Empty:
             return []
-        self._taken.remove(event.job)
+        self._taken.remove(event.attempt)
         return [event]
 
     def counts(self) -> WorkerCounts:

@@ -7,15 +7,15 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, Remedy
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
-from pipeline.input.masks import load_prompts
+from pipeline.input.prompts import load_prompts
 from pipeline.input.video import open_video
 from pipeline.overlap import Ahead
 
 
-class Source:
+class OpenVideo:
     """What a worker reads of one video; a context manager that closes it."""
 
     def __init__(self, task: VideoTask, *, binary_masks: bool, queue_frames: int) -> None:
@@ -44,34 +44,34 @@ class Source:
 
 
 class Prefetch:
-    """At most one source that is opened in a thread, so that waiting for a store falls into another video's time."""
+    """At most one video that is opened in a thread, so that waiting for a store falls into another video's time."""
 
     def __init__(self, *, binary_masks: bool, queue_frames: int) -> None:
-        """As of `Source`."""
-        self._open = partial(Source, binary_masks=binary_masks, queue_frames=queue_frames)
+        """As of `OpenVideo`."""
+        self._open = partial(OpenVideo, binary_masks=binary_masks, queue_frames=queue_frames)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
         self._lock = threading.Lock()
         self._task: VideoTask | None = None
-        self._source: Future[Source] | None = None
+        self._video: Future[OpenVideo] | None = None
 
     def begin(self, task: VideoTask) -> None:
         """Open what probably comes next, without waiting for it; closes the one before, if nobody asked for it."""
         with self._lock:
             self._drop()
-            self._task, self._source = task, self._thread.submit(self._open, task)
+            self._task, self._video = task, self._thread.submit(self._open, task)
 
-    def take(self, task: VideoTask) -> Source:
-        """The source of `task`, opened now if it was not begun; the caller closes it. Raises as `Source`."""
+    def take(self, task: VideoTask) -> OpenVideo:
+        """The video of `task`, opened now if it was not begun; the caller closes it. Raises as `OpenVideo`."""
         with self._lock:
-            begun = self._source if self._task == task else None
+            begun = self._video if self._task == task else None
             if begun is not None:
-                self._task = self._source = None
+                self._task = self._video = None
         if begun is None or begun.cancel():  # still behind another one
             return self._open(task)
         try:
             return begun.result()
         except PipelineError as error:
-            if not error.retryable:
+            if error.remedy is Remedy.NONE:
                 raise
         return self._open(task)  # what failed then may work now
 
@@ -82,11 +82,11 @@ class Prefetch:
         self._thread.shutdown()
 
     def _drop(self) -> None:
-        if self._source is not None and not self._source.cancel():
-            self._thread.submit(_close, self._source)  # closing may wait for the store
-        self._task = self._source = None
+        if self._video is not None and not self._video.cancel():
+            self._thread.submit(_close, self._video)  # closing may wait for the store
+        self._task = self._video = None
 
 
-def _close(source: Future[Source]) -> None:
-    if source.exception() is None:
-        source.result().close()
+def _close(video: Future[OpenVideo]) -> None:
+    if video.exception() is None:
+        video.result().close()

@@ -1,13 +1,8 @@
-"""Workers as Ray actors, each with its own process and its own GPU. The only file of the package that knows Ray."""
+"""Workers as Ray actors, each with its own process and its own GPU."""
 
 import logging
-import os
 import platform
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, cast
@@ -15,12 +10,15 @@ from typing import Any, Self, cast
 import ray
 from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 
-from pipeline.errors import InvalidInput, OutOfMemory, PipelineError, StoreUnavailable, WorkerLost
+from pipeline.errors import InvalidInput, OutOfMemory, PipelineError, Preempted, Remedy, StoreUnavailable, WorkerLost
 from pipeline.input.manifest import VideoTask
-from pipeline.run.config import WorkerConfig, in_ray_cluster
-from pipeline.run.pool import Event, Failure, attempt_job
-from pipeline.run.scheduler import Job, Remedy
-from pipeline.run.worker import VideoOutcome, VideoWorker, WorkerCounts
+from pipeline.run.attempt import Attempt, VideoOutcome
+from pipeline.run.config import WorkerConfig
+from pipeline.run.failure import Failure
+from pipeline.run.pool import Event, try_video
+from pipeline.run.progress import WorkerCounts
+from pipeline.run.ray_cluster import cluster_gpus, connect, in_ray_cluster
+from pipeline.run.worker import VideoWorker
 
 logger = logging.getLogger(__name__)
 
@@ -31,46 +29,6 @@ _START_PAUSE_S = 1.0
 _STOP_S = 5.0
 """How long an interrupted run waits for its workers to clean up."""
 _LOST = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-
-
-def connect(workers: int | None = None) -> None:
-    """Attach to the cluster this process runs in, else start Ray on this machine.
-
-    `workers`: CPUs that a Ray started here hands out, at least; None: the machine's.
-    """
-    if ray.is_initialized():
-        return
-    with _own_signals():
-        _connect(workers)
-
-
-def _connect(workers: int | None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    if in_ray_cluster():
-        ray.init(address="auto", **quiet)
-    else:
-        cpus = max(workers or 1, os.cpu_count() or 1)
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """What SIGTERM means is for the program to say: Ray takes it over, and ends the process without a clean-up."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
-
-
-def cluster_gpus() -> int:
-    """GPUs of the cluster that `connect` attached to."""
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return int(resources.get("GPU", 0))
 
 
 class _Actor:
@@ -90,10 +48,9 @@ class _Actor:
             return WorkerLost(f"{self._name} on {platform.node()} cannot start: {type(error).__name__}: {error}")
         return None
 
-    def process(self, job: Job, attempt: str) -> tuple[VideoOutcome | Failure, WorkerCounts]:
+    def process(self, attempt: Attempt) -> tuple[VideoOutcome | Failure, WorkerCounts]:
         self._worker.limit_threads()
-        result = attempt_job(self._worker, job, attempt, self._name)
-        return result, self._worker.counts
+        return try_video(self._worker, attempt, self._name), self._worker.counts
 
     def prepare(self, task: VideoTask) -> None:
         self._worker.prepare(task)
@@ -113,9 +70,9 @@ class _Member:
         # Threads: one works, one answers how far it is, one is told what comes next.
         options = {"num_cpus": 1, "num_gpus": config.reserved_gpus, "max_restarts": 0, "max_concurrency": 3}
         self._actor = cast(Any, ray.remote(_Actor)).options(**options).remote(config, name)
-        self.job: Job | None = None
-        self.next: Job | None = None
-        """The job whose video it has opened; another actor may be faster to take it."""
+        self.attempt: Attempt | None = None
+        self.next: Attempt | None = None
+        """The one whose video it has opened; another actor may be faster to take it."""
         self.pending: Any = self._actor.setup.remote()
         self._progress: Any = None
         self.counts = WorkerCounts()
@@ -124,14 +81,14 @@ class _Member:
     def idle(self) -> bool:
         return self.pending is None
 
-    def submit(self, job: Job, attempt: str) -> None:
-        self.job = job
-        self.pending = self._actor.process.remote(job, attempt)
+    def submit(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        self.pending = self._actor.process.remote(attempt)
 
-    def prepare(self, job: Job) -> None:
-        """Let it open the video of a job that waits for it."""
-        self.next = job
-        self._actor.prepare.remote(job.task)
+    def prepare(self, attempt: Attempt) -> None:
+        """Let it open the video of an attempt that waits for it."""
+        self.next = attempt
+        self._actor.prepare.remote(attempt.task)
 
     def collect(self) -> Event | None:
         """What the ready call gave: the attempt that is over, or None after the set-up.
@@ -139,14 +96,14 @@ class _Member:
         Raises what kept the actor from starting, and Ray's errors for a lost one.
         """
         result = ray.get(self.pending)
-        if self.job is None and result is not None:
+        if self.attempt is None and result is not None:
             raise result
-        job, self.job, self.pending = self.job, None, None
-        if job is None:
+        attempt, self.attempt, self.pending = self.attempt, None, None
+        if attempt is None:
             return None
         outcome, self.counts = result
         self._progress = None  # an answer still on its way is older
-        return Event(job=job, result=outcome)
+        return Event(attempt=attempt, result=outcome)
 
     def poll_progress(self) -> None:
         """Ask how far it is, without waiting for the answer."""
@@ -187,7 +144,7 @@ class RayPool:
         self._started = 0
         self._failed_starts = 0
         self._starts_due_s: list[float] = []
-        self._waiting: list[tuple[Job, str]] = []
+        self._waiting: list[Attempt] = []
         self._lost = WorkerCounts()
 
     def __enter__(self) -> Self:
@@ -207,7 +164,7 @@ class RayPool:
     ) -> None:
         for member in self._members:
             member.stop()
-        pending = [member.pending for member in self._members if member.job is not None]
+        pending = [member.pending for member in self._members if member.attempt is not None]
         if pending:
             ray.wait(pending, num_returns=len(pending), timeout=_STOP_S)
         for member in self._members:
@@ -219,37 +176,33 @@ class RayPool:
         return _Member(self._config, f"actor-{self._started}")
 
     def idle(self) -> int:
-        """Actors that are set up and have nothing to do, and one job for each of the others to prepare."""
-        ready = sum(member.idle or member.job is not None for member in self._members)
-        busy = sum(member.job is not None for member in self._members)
+        """Actors that are set up and have nothing to do, and one attempt for each of the others to prepare."""
+        ready = sum(member.idle or member.attempt is not None for member in self._members)
+        busy = sum(member.attempt is not None for member in self._members)
         return ready - busy + max(0, busy - len(self._waiting))
 
-    def submit(self, job: Job, attempt: str) -> None:
-        """Give a job to an idle actor, else let a busy one open its video."""
+    def submit(self, attempt: Attempt) -> None:
+        """Give an attempt to an idle actor, else let a busy one open its video."""
         idle = next((member for member in self._members if member.idle), None)
         if idle is not None:
-            idle.submit(job, attempt)
+            idle.submit(attempt)
             return
-        self._waiting.append((job, attempt))
-        self._prepare(job)
-
-    def _prepare(self, job: Job) -> None:
-        waiting = [waiting for waiting, _ in self._waiting]
-        free = (member for member in self._members if member.job is not None and member.next not in waiting)
+        self._waiting.append(attempt)
+        free = (m for m in self._members if m.attempt is not None and m.next not in self._waiting)
         if (member := next(free, None)) is not None:
-            member.prepare(job)
+            member.prepare(attempt)
 
     def _hand_out(self) -> None:
         """Give what waits to the actors that are idle: to each what it has opened, else what has waited longest."""
         for member in self._members:
             if member.idle and self._waiting:
-                mine = next((item for item in self._waiting if item[0] is member.next), self._waiting[0])
+                mine = next((attempt for attempt in self._waiting if attempt is member.next), self._waiting[0])
                 self._waiting.remove(mine)
-                member.submit(*mine)
+                member.submit(mine)
 
-    def waiting(self) -> list[Job]:
-        """Jobs that no actor has begun."""
-        return [job for job, _ in self._waiting]
+    def waiting(self) -> list[Attempt]:
+        """Attempts that no actor has begun."""
+        return list(self._waiting)
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Attempts that are over. Raises what kept an actor from starting (no GPU, no weights)."""
@@ -279,13 +232,13 @@ class RayPool:
     def _lose(self, member: _Member, error: Exception) -> Event | None:
         logger.warning("%s is lost (%s); starting another", member.name, type(error).__name__)
         self._lost += _of_lost(self._remove(member).counts)
-        if member.job is None:
+        if member.attempt is None:
             self._start_later(error)
             return None
         self._failed_starts = 0
         self._members.append(self._start())
-        video_id = member.job.task.video_id
-        return Event(job=member.job, result=Failure.of(_loss(error, member.name, video_id), worker=member.name))
+        loss = _loss(error, member.name).about(member.attempt.task.name)
+        return Event(attempt=member.attempt, result=Failure.of(loss, worker=member.name))
 
     def _remove(self, member: _Member) -> _Member:
         member.kill()
@@ -312,13 +265,13 @@ class RayPool:
         return sum((member.counts for member in self._members), self._lost)
 
 
-def _loss(error: Exception, worker: str, video_id: str) -> PipelineError:
-    """What it was for the video."""
+def _loss(error: Exception, worker: str) -> PipelineError:
+    """What it was for the video that the worker had in hand."""
     if isinstance(error, OutOfMemoryError):
-        return OutOfMemory(f"video {video_id!r}: {worker} was ended because its machine ran out of memory: {error}")
-    lost = WorkerLost(f"{worker} was lost while it had video {video_id!r}: {error}")
-    lost.preempted = bool(getattr(error, "preempted", False))
-    return lost
+        return OutOfMemory(f"{worker} was ended because its machine ran out of memory: {error}")
+    if getattr(error, "preempted", False):
+        return Preempted(f"{worker} was lost with its machine: {error}")
+    return WorkerLost(f"{worker} was lost: {error}")
 
 
 def _of_lost(counts: WorkerCounts) -> WorkerCounts:

@@ -3,63 +3,10 @@
 import heapq
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import Enum
 
-from pipeline.input.manifest import VideoTask
-
-_PIXELS_PER_BYTE = 16
-"""Rough: what a byte of a compressed video stands for, where the manifest gives no frame count and size."""
-
-
-class Remedy(Enum):
-    """What may help a video whose attempt came to nothing (design 10)."""
-
-    NONE = "none"
-    """The input is wrong."""
-    LATER = "later"
-    """The store failed, the worker was lost: again after a pause."""
-    SMALLER = "smaller"
-    """The memory did not suffice: once more in smaller blocks."""
-    ANEW = "anew"
-    """The machine was taken away: again, and nobody's fault."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One attempt at one video."""
-
-    task: VideoTask
-    identity: str
-    number: int
-    """Attempts of this run at the video, this one included."""
-    smaller_blocks: bool = False
-    """Segment with as little memory as can be: an attempt before ran out of it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """A video to do and what it will cost."""
-
-    task: VideoTask
-    identity: str
-    cost: float
-    """Pixels x channels over all frames; only the order matters."""
-
-
-def cost(task: VideoTask, size_bytes: int) -> float:
-    """Frames x pixels x channels, from the manifest where it says, else from the size of the source."""
-    channels = 1 + max(1, len({i for prompt in task.prompts for i in prompt.object_ids or ()}))
-    frames = num_frames(task)
-    if frames is None or not task.height or not task.width:
-        return float(size_bytes * _PIXELS_PER_BYTE * channels)
-    return float(frames * task.height * task.width * channels)
-
-
-def num_frames(task: VideoTask) -> int | None:
-    """Frames of the task's range by the manifest; None where it does not tell."""
-    end = task.end_frame if task.end_frame is not None else task.num_frames
-    return None if end is None else max(0, end - task.start_frame)
+from pipeline.errors import Remedy
+from pipeline.output.layout import attempt_name
+from pipeline.run.attempt import Attempt, Work
 
 
 class Scheduler:
@@ -68,13 +15,15 @@ class Scheduler:
     def __init__(
         self,
         work: Iterable[Work],
+        run_id: str,
         *,
         max_attempts: int = 3,
         pause_s: float = 1.0,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """`max_attempts` counts those that failed by `Remedy.LATER`, pauses lie between half and all of `pause_s`,
-        which doubles every time."""
+        """`run_id` becomes part of every attempt's name. `max_attempts` counts those that failed by `Remedy.LATER`;
+        pauses lie between half and all of `pause_s`, which doubles every time."""
+        self._run_id = run_id
         self._waiting = [(-w.cost, position, w) for position, w in enumerate(work)]
         heapq.heapify(self._waiting)
         self._retries: list[tuple[float, str, Work]] = []
@@ -91,20 +40,16 @@ class Scheduler:
         """Nothing waits and nothing runs."""
         return not (self._waiting or self._retries or self._running)
 
-    def next(self, now_s: float) -> Job | None:
+    def next(self, now_s: float) -> Attempt | None:
         """The next attempt to start, or None while nothing is due."""
         work = self._due(now_s)
         if work is None:
             return None
         video_id = work.task.video_id
         self._running[video_id] = work
-        self._attempts[video_id] = self._attempts.get(video_id, 0) + 1
-        return Job(
-            task=work.task,
-            identity=work.identity,
-            number=self._attempts[video_id],
-            smaller_blocks=video_id in self._smaller,
-        )
+        number = self._attempts[video_id] = self._attempts.get(video_id, 0) + 1
+        name = attempt_name(self._run_id, number)
+        return Attempt(work=work, number=number, name=name, smaller_blocks=video_id in self._smaller)
 
     def _due(self, now_s: float) -> Work | None:
         if self._retries and self._retries[0][0] <= now_s:

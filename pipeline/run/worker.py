@@ -3,7 +3,7 @@
 import platform
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -29,24 +29,17 @@ from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.video import VideoReader
 from pipeline.input.weights import load_network
-from pipeline.output.writer import FileRecord, VideoWriter
+from pipeline.output.writer import VideoWriter
 from pipeline.overlap import Behind
+from pipeline.run.attempt import Attempt, VideoOutcome
 from pipeline.run.config import WorkerConfig
-from pipeline.run.prefetch import Prefetch, Source
+from pipeline.run.device import pick_device
+from pipeline.run.prefetch import OpenVideo, Prefetch
+from pipeline.run.progress import WorkerCounts
 from pipeline.storage.store import Store
 
 _SMALLER = 8
 """How much less workspace an attempt gets after one ran out of memory."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoOutcome:
-    """A finished attempt: the files are put, the driver may commit them."""
-
-    video_id: str
-    files: Mapping[str, FileRecord]
-    video: Mapping[str, object]
-    """The worker's columns of the `videos` row."""
 
 
 @dataclass
@@ -65,25 +58,6 @@ class _Seconds:
             yield
         finally:
             setattr(self, stage, getattr(self, stage) + time.monotonic() - start)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerCounts:
-    """How far workers are; sums over workers are counts too."""
-
-    frames_done: int = 0
-    """Frames segmented, those of failed attempts included."""
-    frames_begun: int = 0
-    """Frames that the videos begun so far have, as far as their headers tell."""
-    videos_begun: int = 0
-    """Videos that `frames_begun` is about."""
-
-    def __add__(self, other: "WorkerCounts") -> "WorkerCounts":
-        return WorkerCounts(
-            frames_done=self.frames_done + other.frames_done,
-            frames_begun=self.frames_begun + other.frames_begun,
-            videos_begun=self.videos_begun + other.videos_begun,
-        )
 
 
 class VideoWorker:
@@ -105,7 +79,7 @@ class VideoWorker:
             InvalidInput: a GPU was asked for but none is visible.
             InvalidCheckpoint: the weights cannot be used, or are not those the run was planned with.
         """
-        self._device = pick_device(self.config)
+        self._device = pick_device(self.config.device, reserved_gpus=self.config.reserved_gpus)
         self.limit_threads()
         network = load_network(self.config.checkpoint)
         found = checkpoint.fingerprint(network)
@@ -120,16 +94,18 @@ class VideoWorker:
         """Give this thread the configured number of torch threads: results depend on it, cores are shared."""
         torch.set_num_threads(self.config.torch_threads)
 
-    def process(self, task: VideoTask, attempt: str, *, smaller_blocks: bool = False) -> VideoOutcome:
-        """Segment one video and put its files; `attempt` makes their names unique.
+    def process(self, attempt: Attempt) -> VideoOutcome:
+        """Segment one video and put its files.
 
-        `smaller_blocks` takes less memory and more time; masks may differ in single pixels, by the order of sums.
+        In smaller blocks it takes less memory and more time; masks may differ in single pixels, by the order of sums.
         Raises the tree of `pipeline.errors`, always with the video's name.
         """
         if self._network is None:
             raise RuntimeError("call setup() before process()")
-        with _named(task):
-            return self._process(self._network, task, attempt, smaller_blocks)
+        try:
+            return self._process(self._network, attempt)
+        except PipelineError as error:  # of what knows only files and frames
+            raise error.about(attempt.task.name) from error
 
     def prepare(self, task: VideoTask) -> None:
         """Open the video that probably comes next while `process`, in another thread, has one; does not wait.
@@ -142,17 +118,17 @@ class VideoWorker:
         """Let `process`, in another thread, end with `Interrupted` at its next frame; for good."""
         self._stopped.set()
 
-    def _process(self, network: AFBURR, task: VideoTask, attempt: str, smaller_blocks: bool) -> VideoOutcome:
-        seconds = _Seconds()
-        with self._prefetch.take(task) as source:
-            segmenter = self._segmenter(network, source, smaller_blocks)
+    def _process(self, network: AFBURR, attempt: Attempt) -> VideoOutcome:
+        seconds, video_id = _Seconds(), attempt.task.video_id
+        with self._prefetch.take(attempt.task) as video:
+            segmenter = self._segmenter(network, video, attempt.smaller_blocks)
             store = Store(self.config.output)
-            with self._counted(source.reader), VideoWriter(store, task.video_id, attempt) as writer:
-                self._segment(source, segmenter, writer, seconds)
+            with self._counted(video.reader), VideoWriter(store, video_id, attempt.name) as writer:
+                self._segment(video, segmenter, writer, seconds)
                 with seconds.spent_on("write"):
                     files = writer.finish()
-            row = {**self._video_row(source, seconds), "smaller_blocks": smaller_blocks}
-            return VideoOutcome(video_id=task.video_id, files=files, video=row)
+            row = {**self._video_row(video, seconds), "smaller_blocks": attempt.smaller_blocks}
+            return VideoOutcome(video_id=video_id, files=files, video=row)
 
     def close(self) -> None:
         """Let go of the network, its memory and what was prepared."""
@@ -172,21 +148,21 @@ class VideoWorker:
             done = self.counts.frames_done - done_before
             self.counts += WorkerCounts(frames_begun=done - expected, videos_begun=0 if expected else 1)
 
-    def _segmenter(self, network: AFBURR, source: Source, smaller_blocks: bool) -> VideoSegmenter:
+    def _segmenter(self, network: AFBURR, video: OpenVideo, smaller_blocks: bool) -> VideoSegmenter:
         config = self.config.segmenter
         if smaller_blocks:
             config = replace(config, object_chunk=1, workspace=max(1, config.workspace // _SMALLER))
-        segmenter = VideoSegmenter(network, config, object_ids=source.prompts.object_ids)
+        segmenter = VideoSegmenter(network, config, object_ids=video.prompts.object_ids)
         try:
-            segmenter.check_budget(source.reader.info.height, source.reader.info.width)
+            segmenter.check_budget(video.reader.info.height, video.reader.info.width)
         except BudgetTooSmall as error:
-            raise InvalidInput(f"video {source.task.video_id!r}: {error}") from error
+            raise InvalidInput(str(error)) from error
         return segmenter
 
-    def _segment(self, source: Source, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> None:
+    def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> None:
         depth = self.config.queue_frames
         with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth) as rows:
-            waiting = iter(source.frames)
+            waiting = iter(video.frames)
             while True:
                 with seconds.spent_on("decode"):
                     frame = next(waiting, None)
@@ -195,28 +171,19 @@ class VideoWorker:
                 if self._stopped.is_set():
                     raise Interrupted(f"stopped before frame {frame.index}")
                 with seconds.spent_on("network"):
-                    result = self._step(source.task, segmenter, frame, source.prompts.get(frame.index))
+                    result = _step(segmenter, frame, video.prompts.get(frame.index))
                 with seconds.spent_on("write"):
                     rows.add((frame, result))
                 self.counts += WorkerCounts(frames_done=1)
-            _check_prompts_seen(source)
+            _check_prompts_seen(video)
             with seconds.spent_on("write"):
                 rows.finish()
 
-    def _step(self, task: VideoTask, segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
-        where = f"video {task.video_id!r}, frame {frame.index}"
-        try:
-            return segmenter.step(torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1))), prompt)
-        except ModelOutOfMemory as error:
-            raise OutOfMemory(f"{where}: out of memory ({error})", frame.index) from error
-        except ModelError as error:
-            raise SegmentationFailed(f"{where}: {error}", frame.index) from error
-
-    def _video_row(self, source: Source, seconds: _Seconds) -> dict[str, object]:
-        reader, info = source.reader, source.reader.info
+    def _video_row(self, video: OpenVideo, seconds: _Seconds) -> dict[str, object]:
+        reader, info = video.reader, video.reader.info
         gpu = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else None
         return {
-            "video_id": source.task.video_id,
+            "video_id": video.task.video_id,
             "status": _status(reader),
             "frames_expected": reader.frames_expected,
             "frames_decoded": reader.frames_decoded,
@@ -225,7 +192,7 @@ class VideoWorker:
             "fps": info.fps,
             "rotation": info.rotation,
             "codec": info.codec,
-            "objects": list(source.prompts.object_ids),
+            "objects": list(video.prompts.object_ids),
             "resumed_from": None,
             "seconds_decode": seconds.decode,
             "seconds_network": seconds.network,
@@ -238,32 +205,13 @@ class VideoWorker:
         }
 
 
-@contextmanager
-def _named(task: VideoTask) -> Iterator[None]:
-    """Errors of what knows only URLs get the video's name."""
+def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
     try:
-        yield
-    except PipelineError as error:
-        if repr(task.video_id) in str(error):
-            raise
-        message = f"video {task.video_id!r} (row {task.row}): {error}"
-        raise type(error)(message, *error.args[1:]) from error
-
-
-def pick_device(config: WorkerConfig) -> torch.device:
-    """The device of this process.
-
-    `auto` takes the GPU when there is one; a worker for which a GPU was reserved refuses to run without it.
-    """
-    visible = torch.cuda.is_available()
-    if config.device == "cpu" or (config.device == "auto" and not visible and not config.reserved_gpus):
-        return torch.device("cpu")
-    if not visible:
-        raise InvalidInput(
-            "a GPU was asked for but torch sees none in this process: check the driver and that torch is a CUDA "
-            "build (python -c 'import torch; print(torch.cuda.is_available())'), or run with --device cpu"
-        )
-    return torch.device("cuda", 0)  # a pool that pins GPUs makes just this worker's visible
+        return segmenter.step(torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1))), prompt)
+    except ModelOutOfMemory as error:
+        raise OutOfMemory(f"frame {frame.index}: out of memory ({error})", frame.index) from error
+    except ModelError as error:
+        raise SegmentationFailed(f"frame {frame.index}: {error}", frame.index) from error
 
 
 def _status(reader: VideoReader) -> str:
@@ -278,12 +226,11 @@ def _is_truncated(reader: VideoReader) -> bool:
     return expected is not None and reader.frames_decoded < expected - max(2, 0.01 * expected)
 
 
-def _check_prompts_seen(source: Source) -> None:
-    task, reader, prompts = source.task, source.reader, source.prompts
+def _check_prompts_seen(video: OpenVideo) -> None:
+    task, reader, prompts = video.task, video.reader, video.prompts
     if not reader.frames_decoded:
         raise InvalidInput(
-            f"video {task.video_id!r} (row {task.row}): it has no frame {task.start_frame} ({task.video_uri}): "
-            "correct start_frame in the manifest"
+            f"it has no frame {task.start_frame} ({task.video_uri}): correct start_frame in the manifest"
         )
     end = task.start_frame + reader.frames_decoded
     beyond = [index for index in prompts if index >= end]
@@ -291,6 +238,6 @@ def _check_prompts_seen(source: Source) -> None:
     if not beyond or (_is_truncated(reader) and len(beyond) < len(prompts)):
         return
     raise InvalidPrompt(
-        f"video {task.video_id!r} (row {task.row}): prompt for frame {min(beyond)}, but the video ends after "
-        f"frame {end - 1}: correct frame_index in the manifest, or check the video ({task.video_uri})"
+        f"prompt for frame {min(beyond)}, but the video ends after frame {end - 1}: correct frame_index in the "
+        f"manifest, or check the video ({task.video_uri})"
     )

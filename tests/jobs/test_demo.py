@@ -21,7 +21,7 @@ from pipeline.input.frames import Frame
 from pipeline.input.manifest import read_manifest
 from pipeline.input.video import open_video
 from pipeline.output.commits import Commit, CommitLog
-from pipeline.output.layout import claim_output
+from pipeline.output.marker import claim_output
 from pipeline.output.writer import VideoWriter
 from pipeline.run.driver import RunSummary
 from pipeline.storage.store import Store

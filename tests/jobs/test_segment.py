@@ -25,7 +25,7 @@ from model.network import untrained
 from pipeline.errors import InvalidCheckpoint
 from pipeline.output import tables
 from pipeline.run.driver import RunSummary
-from pipeline.run.pool import Failure
+from pipeline.run.failure import Failure
 from pipeline.storage.store import Store
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from jobs.status import LastRun, app, read_status
 from pipeline.errors import InvalidOutput
 from pipeline.output.commits import Commit, CommitLog
-from pipeline.output.layout import claim_output
+from pipeline.output.marker import claim_output
 from pipeline.output.videos import write_rows
 from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit

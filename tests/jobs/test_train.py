@@ -22,8 +22,8 @@ from jobs.training.sources import MovedStills
 from jobs.training.stills import Still, is_held_back
 from jobs.training.validation import Score, Validation
 from model.checkpoint import from_bytes, read_card
+from model.clip import Clip
 from model.network import AFBURR, untrained
-from model.synthetic import Clip
 from pipeline.storage.store import Store
 from tests.jobs.training.material import still, trainable, write_sequence, write_stills
 

@@ -14,6 +14,7 @@ from model.bank import Rows
 from model.network import AFBURR, Segmentation, untrained
 from model.result import FrameResult, Labels, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.state import ChannelState
 from model.synthetic import make_clip
 
 HEIGHT, WIDTH = 64, 96
@@ -143,7 +144,6 @@ def wavy_logits(channels: int, size: tuple[int, int] = (HEIGHT, WIDTH), seed: in
     return 5 * F.interpolate(coarse, size, mode="bicubic", align_corners=False)[0]
 
 
-def rows_of(runner: VideoSegmenter) -> dict[int, dict[str, Tensor]]:
+def rows_of(runner: VideoSegmenter) -> dict[int, ChannelState]:
     """What the bank holds, by channel: 0 is the background."""
-    bank: Any = runner.state()["bank"]
-    return dict(bank["channels"])
+    return dict(runner.state().bank.channels)

@@ -6,7 +6,6 @@ Legend: K channels (background + objects), n frames, H W frame size.
 import functools
 import importlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,13 @@ from model.checkpoint import our_name
 from model.network import AFBURR
 from model.result import BankStatistics, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.state import ChannelState
 
 FOLDER = Path(__file__).parents[1] / "golden"
 WEIGHT_SEED = 20201
 WEIGHTS_SHA256 = "637e238f9d4c3808203caf2ad3db85d50910bbede60b227bd1fac784594b098c"
 
 Arrays = dict[str, NDArray[Any]]
-ChannelState = Mapping[str, Tensor]
 
 
 def load(name: str) -> Arrays:
@@ -89,11 +88,11 @@ class CaseRun:
 
     def sizes(self, t: int) -> list[int]:
         """Rows of each channel after frame t."""
-        return [len(rows["use"]) for rows in self.states[t].values()]
+        return [len(rows.use) for rows in self.states[t].values()]
 
     def appended(self, t: int) -> list[int]:
         """Rows of each channel that frame t brought."""
-        return [int((rows["inserted"] == t).sum()) for rows in self.states[t].values()]
+        return [int((rows.inserted == t).sum()) for rows in self.states[t].values()]
 
 
 def run_case(case: Arrays, config: SegmenterConfig) -> CaseRun:
@@ -122,5 +121,4 @@ def published_run(name: str) -> CaseRun:
 
 
 def _channels(segmenter: VideoSegmenter) -> dict[int, ChannelState]:
-    state: Any = segmenter.state()
-    return dict(state["bank"]["channels"])
+    return dict(segmenter.state().bank.channels)

@@ -3,19 +3,20 @@
 Legend: M stored rows of a channel, C key width. Keys are mostly unit vectors along different axes: cosine 0, so novel.
 """
 
-import io
+import copy
 import math
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from model.bank import AdaptiveBank, BankConfig, FeatureRows, Rows, evict, merge, nearest
 from model.errors import BudgetTooSmall, NonFinite
+from model.state import BankState, ChannelState
 from tests.model.recorders import Operations
 
 C = 64
@@ -55,25 +56,30 @@ def feed(bank: AdaptiveBank, new: Rows, *, step: int, annotated: bool = False, c
     bank.absorb(OBJECT, new, step=step, annotated=annotated)
 
 
-def row_state(inserted: list[int], use: list[float], prompt: list[int] | None = None) -> dict[str, Tensor]:
+def row_state(inserted: list[int], use: list[float], prompt: list[int] | None = None) -> ChannelState:
     """Rows along the axes 0, 1, ... with this history."""
     rows = novel(0, len(use))
-    return {
-        "key": rows.key,
-        "value": rows.value,
-        "inserted": torch.tensor(inserted),
-        "use": torch.tensor(use, dtype=torch.float32),
-        "prompt": torch.tensor(prompt or [0] * len(use)),
-    }
+    return ChannelState(
+        key=rows.key,
+        value=rows.value,
+        inserted=torch.tensor(inserted),
+        use=torch.tensor(use, dtype=torch.float32),
+        prompt=torch.tensor(prompt or [0] * len(use)),
+    )
 
 
-def snapshot(bank: AdaptiveBank, channel: int = OBJECT) -> dict[str, Tensor]:
+def restore(bank: AdaptiveBank, rows: ChannelState) -> None:
+    """Give a bank these rows of one object."""
+    bank.restore(BankState(channels={OBJECT: rows}, prompts={}), CPU)
+
+
+def snapshot(bank: AdaptiveBank, channel: int = OBJECT) -> ChannelState:
     """A channel's rows, copied."""
     return bank.stored(channel).state()
 
 
-def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+def equal(a: ChannelState, b: ChannelState) -> bool:
+    return all(map(torch.equal, vars(a).values(), vars(b).values()))
 
 
 # --- eviction ------------------------------------------------------------------------------------------------------
@@ -83,7 +89,7 @@ def test_eviction_frees_exactly_the_rows_that_are_needed() -> None:
     bank = bank_with_share(1000)
     generator = torch.Generator().manual_seed(0)
     state = row_state([0] * 1000, (3 * torch.rand(1000, generator=generator)).tolist())
-    bank.restore({"channels": {OBJECT: state}, "prompts": {}}, CPU)
+    restore(bank, state)
     bank.absorb(OBJECT, Rows(-torch.ones(1, C), torch.ones(1, 8)), step=10)
     assert bank.statistics().evicted == 1
     assert len(bank.stored(OBJECT)) == 1000
@@ -92,21 +98,21 @@ def test_eviction_frees_exactly_the_rows_that_are_needed() -> None:
 def test_eviction_takes_the_lowest_use_per_age_first() -> None:
     bank = bank_with_share(4)
     # Use per age at step 10: 0.5, 0.3, 2.0, 0.4; by use alone row 2 and 3 would go.
-    bank.restore({"channels": {OBJECT: row_state([0, 0, 9, 5], [5, 3, 2, 2])}, "prompts": {}}, CPU)
+    restore(bank, row_state([0, 0, 9, 5], [5, 3, 2, 2]))
     feed(bank, novel(20, 2), step=10)
     assert axes(bank.stored(OBJECT)) == [0, 2, 20, 21]
 
 
 def test_ties_go_oldest_first() -> None:
     bank = bank_with_share(5)
-    bank.restore({"channels": {OBJECT: row_state([0, 1, 2, 3, 4], [0, 0, 9, 0, 0])}, "prompts": {}}, CPU)
+    restore(bank, row_state([0, 1, 2, 3, 4], [0, 0, 9, 0, 0]))
     feed(bank, novel(20, 2), step=10)
     assert axes(bank.stored(OBJECT)) == [2, 3, 4, 20, 21]
 
 
 def test_a_row_of_this_very_step_has_age_one() -> None:
     bank = bank_with_share(2)
-    bank.restore({"channels": {OBJECT: row_state([3, 3], [1, 0])}, "prompts": {}}, CPU)
+    restore(bank, row_state([3, 3], [1, 0]))
     feed(bank, novel(20, 1), step=3)
     assert axes(bank.stored(OBJECT)) == [0, 20]
 
@@ -115,7 +121,6 @@ histories = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4), st.booleans
 
 
 @given(history=histories, count=st.integers(0, 45))
-@settings(deadline=None, max_examples=80)
 def test_eviction_equals_a_plain_sort(history: list[tuple[int, int, bool]], count: int) -> None:
     history = sorted(history, key=lambda row: row[0])
     inserted, use, protected = (list(column) for column in zip(*history, strict=True))
@@ -190,7 +195,6 @@ frames = st.lists(
 
 @pytest.mark.parametrize("policy", ["adaptive", "append", "first_last"])
 @given(plan=frames, budget=st.integers(28, 90), protection=st.sampled_from([0.0, 0.5, 1.0]))
-@settings(deadline=None, max_examples=40)
 def test_the_budget_always_holds_and_every_row_is_counted(
     policy: Literal["adaptive", "append", "first_last"],
     plan: list[tuple[int, list[int], bool]],
@@ -252,8 +256,8 @@ def test_annotated_features_are_appended_also_where_they_are_known() -> None:
     before = snapshot(bank)
     feed(bank, novel(0, 5), step=1, annotated=True)
     assert (bank.statistics().merged, bank.statistics().appended) == (0, 5)
-    assert torch.equal(bank.stored(OBJECT).key[:5], before["key"])
-    assert torch.equal(bank.stored(OBJECT).use[:5], before["use"])
+    assert torch.equal(bank.stored(OBJECT).key[:5], before.key)
+    assert torch.equal(bank.stored(OBJECT).use[:5], before.use)
 
 
 def test_annotated_features_survive_any_flood_up_to_half_a_share() -> None:
@@ -379,7 +383,8 @@ def test_a_merge_leaves_all_other_rows_as_they_were() -> None:
     feed(bank, Rows(stored.key[4:5], torch.ones(1, 8)), step=1)
     assert bank.statistics().merged == 1
     others = [i for i in range(20) if i != 4]
-    assert all(torch.equal(snapshot(bank)[name][others], before[name][others]) for name in before)
+    after = vars(snapshot(bank))
+    assert all(torch.equal(after[name][others], rows[others]) for name, rows in vars(before).items())
 
 
 def test_nearest_is_the_best_cosine_whatever_the_lengths() -> None:
@@ -549,10 +554,7 @@ def test_a_restored_bank_goes_on_bit_for_bit(policy: str) -> None:
     whole, first, second = (bank_with_share(25, policy=policy) for _ in range(3))
     run_frames(whole, range(20))
     run_frames(first, range(9))
-    file = io.BytesIO()
-    torch.save(first.state(), file)
-    file.seek(0)
-    second.restore(torch.load(file, weights_only=True), CPU)
+    second.restore(first.state(), CPU)
     run_frames(second, range(9, 20))
     for channel in (0, OBJECT):
         assert equal(snapshot(second, channel), snapshot(whole, channel))
@@ -562,13 +564,14 @@ def test_a_restored_bank_goes_on_bit_for_bit(policy: str) -> None:
 def test_a_state_does_not_change_when_the_bank_goes_on() -> None:
     bank = bank_with_share(25)
     run_frames(bank, range(5))
-    state: Any = bank.state()
-    copies = {name: value.clone() for name, value in state["channels"][OBJECT].items()}
+    state = bank.state()
+    kept = copy.deepcopy(state)
     other = bank_with_share(25)
     other.restore(state, CPU)
     run_frames(bank, range(5, 9))
     run_frames(other, range(5, 12))
-    assert equal(state["channels"][OBJECT], copies)
+    assert equal(state.channels[OBJECT], kept.channels[OBJECT])
+    assert state.prompts == kept.prompts
 
 
 def test_buffers_are_moved_a_logarithmic_number_of_times() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -212,13 +212,11 @@ def mask_pairs(draw: st.DrawFn) -> tuple[Mask, Mask]:
     return blob(), blob()
 
 
-@settings(deadline=None, max_examples=60)
 @given(mask_pairs())
 def test_accuracy_on_the_crop_equals_the_whole_frame(pair: tuple[Mask, Mask]) -> None:
     assert boundary_accuracy(*pair) == pytest.approx(whole_frame_accuracy(*pair), abs=1e-12)
 
 
-@settings(deadline=None, max_examples=30)
 @given(mask_pairs(), st.integers(0, 300), st.integers(0, 500))
 def test_accuracy_of_small_masks_in_a_large_frame(pair: tuple[Mask, Mask], top: int, left: int) -> None:
     """The tolerance of the large frame is wider than the masks' own margin."""
@@ -252,7 +250,6 @@ def dilated_accuracy(pred: Mask, truth: Mask) -> float:
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-@settings(deadline=None, max_examples=30)
 @given(mask_pairs())
 def test_both_measures_are_symmetric_and_between_0_and_1(pair: tuple[Mask, Mask]) -> None:
     for measure in (region_similarity, boundary_accuracy):
@@ -336,7 +333,6 @@ def scored(pred: NDArray[np.int32], truth: NDArray[np.int32], prompted: tuple[in
     return scorer
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     hnp.arrays(np.int32, st.tuples(st.just(2), st.integers(3, 6), st.just(5), st.just(6)), elements=st.integers(0, 3))
 )
@@ -436,7 +432,6 @@ def mean_ranks(values: list[float]) -> list[float]:
     return [sum((other < value) + (other == value) / 2 for other in values) for value in values]
 
 
-@settings(deadline=None)
 @given(PAIRS)
 def test_rank_correlation_is_the_correlation_of_mean_ranks(pairs: list[tuple[float, float]]) -> None:
     first, second = (np.array(mean_ranks(list(side))) for side in zip(*pairs, strict=True))

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -125,7 +125,6 @@ def test_the_loss_reaches_the_first_frame_s_mask_through_the_memory() -> None:
     assert soft.grad.abs().sum() > 0
 
 
-@settings(deadline=None, max_examples=8)
 @given(height=st.integers(1, 50), width=st.integers(1, 50))
 def test_any_size(height: int, width: int) -> None:
     picture, masks = torch.rand(1, 3, height, width), torch.rand(1, 2, height, width)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -14,7 +14,6 @@ sides = st.integers(1, 70)
 
 
 @given(height=sides, width=sides)
-@settings(deadline=None, max_examples=60)
 def test_padding_reaches_the_next_multiple_with_the_smaller_half_on_the_low_side(height: int, width: int) -> None:
     padding = padding_to_multiple(height, width)
     for low, high, side in ((padding.top, padding.bottom, height), (padding.left, padding.right, width)):
@@ -28,7 +27,6 @@ def test_padding_of_the_golden_odd_size() -> None:
 
 
 @given(height=sides, width=sides)
-@settings(deadline=None, max_examples=40)
 def test_crop_undoes_pad(height: int, width: int) -> None:
     x = torch.rand(2, height, width)
     padding = padding_to_multiple(height, width)
@@ -78,7 +76,6 @@ def random_rows(seed: int, rows: int, targets: int) -> tuple[Tensor, Tensor]:
 
 
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 60), targets=st.integers(1, 40))
-@settings(deadline=None, max_examples=60)
 def test_segment_mean_equals_a_plain_loop(seed: int, rows: int, targets: int) -> None:
     values, index = random_rows(seed, rows, targets)
     hit, mean = segment_mean(values, index)

@@ -19,9 +19,10 @@ from model.encoders import to_rows
 from model.matcher import read
 from model.network import AFBURR
 from model.ops import one_hot
+from model.state import BankState, ChannelState
 from model.uncertainty import ambiguity, uncertainty_loss
 from tests.model import golden
-from tests.model.golden import Arrays, CaseRun, ChannelState
+from tests.model.golden import Arrays, CaseRun
 
 MODULE_LIMIT = 1e-4
 PROBABILITY_LIMIT = 1e-3
@@ -226,11 +227,11 @@ def _final_channel_error(run: CaseRun, case: Arrays, channel: int) -> float:
     """Keys and values before the last frame was memorized; ages and use after it was read."""
     info, rows = case[f"final_info_{channel}"], run.states[-2][channel]
     read_last = run.states[-1][channel]
-    assert read_last["inserted"][: len(info)].tolist() == info[:, 0].tolist()
+    assert read_last.inserted[: len(info)].tolist() == info[:, 0].tolist()
     return max(
-        worst_error(read_last["use"][: len(info)], info[:, 1]),
-        worst_error(rows["key"][:8].T, case[f"final_keys_head_{channel}"]),
-        worst_error(rows["value"][:8].T, case[f"final_values_head_{channel}"]),
+        worst_error(read_last.use[: len(info)], info[:, 1]),
+        worst_error(rows.key[:8].T, case[f"final_keys_head_{channel}"]),
+        worst_error(rows.value[:8].T, case[f"final_values_head_{channel}"]),
     )
 
 
@@ -260,7 +261,7 @@ def updated(unit: str) -> tuple[AdaptiveBank, list[int]]:
     channels, budget, t, rate, threshold = given["params"].tolist()
     bank = AdaptiveBank(_unit_config(int(budget), rate, threshold))
     bank.begin_frame(channels=int(channels), positions=1, step=int(t))
-    bank.restore({"channels": dict(enumerate(_rows_before(given))), "prompts": {}}, torch.device("cpu"))
+    bank.restore(BankState(channels=dict(enumerate(_rows_before(given))), prompts={}), torch.device("cpu"))
     total = [0]
     for channel in range(int(channels)):
         bank.absorb(channel, Rows(_rows(given["k1"][channel]), _rows(given["v1"][channel])), step=int(t))
@@ -281,13 +282,13 @@ def _unit_config(budget: int, rate: float, threshold: float) -> BankConfig:
 
 def _rows_before(given: Arrays) -> list[ChannelState]:
     return [
-        {
-            "key": _rows(key),
-            "value": _rows(value),
-            "inserted": torch.from_numpy(info[:, 0]).long(),
-            "use": torch.from_numpy(info[:, 1]),
-            "prompt": torch.zeros(len(info), dtype=torch.int64),
-        }
+        ChannelState(
+            key=_rows(key),
+            value=_rows(value),
+            inserted=torch.from_numpy(info[:, 0]).long(),
+            use=torch.from_numpy(info[:, 1]),
+            prompt=torch.zeros(len(info), dtype=torch.int64),
+        )
         for key, value, info in zip(given["k0"], given["v0"], given["info0"], strict=True)
     ]
 

@@ -34,12 +34,12 @@ def test_a_late_joiner_leaves_the_others_their_history() -> None:
     assert sorted(before) == [0, 1]
     assert sorted(after) == [0, 1, 2]
     for channel, rows in before.items():
-        known = len(rows["inserted"])
-        assert torch.equal(after[channel]["inserted"][:known], rows["inserted"])
-        assert (after[channel]["use"][:known] >= rows["use"]).all()
-        assert rows["use"].sum() > 0
-        assert (rows["inserted"] == 0).any()
-    assert int(after[2]["inserted"].min()) == 3
+        known = len(rows.inserted)
+        assert torch.equal(after[channel].inserted[:known], rows.inserted)
+        assert (after[channel].use[:known] >= rows.use).all()
+        assert rows.use.sum() > 0
+        assert (rows.inserted == 0).any()
+    assert int(after[2].inserted.min()) == 3
 
 
 def test_reads_are_credited_to_the_rows() -> None:
@@ -48,8 +48,8 @@ def test_reads_are_credited_to_the_rows() -> None:
     runner = segmenter(config=native(bank=BankConfig(policy="append")))
     follow(runner, frames, {0: prompt(labels[0])})
     for rows in rows_of(runner).values():
-        assert rows["use"][:POSITIONS].sum() > 0
-        assert not rows["use"][POSITIONS:].any()
+        assert rows.use[:POSITIONS].sum() > 0
+        assert not rows.use[POSITIONS:].any()
 
 
 def test_a_late_joiner_is_predicted_from_the_next_frame_on() -> None:
@@ -73,8 +73,8 @@ def test_an_object_out_of_the_frame_stores_nothing() -> None:
     results = follow(runner, frames, {}, start=1)
     after = rows_of(runner)
     for absent in (0, 2):
-        assert torch.equal(after[absent]["key"], before[absent]["key"])
-        assert torch.equal(after[absent]["value"], before[absent]["value"])
+        assert torch.equal(after[absent].key, before[absent].key)
+        assert torch.equal(after[absent].value, before[absent].value)
     assert results[0].bank.appended + results[0].bank.merged == POSITIONS
     assert [mask.shape[0] for mask in used.masks] == [3, 1, 1]
 

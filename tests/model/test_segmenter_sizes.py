@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from model.ops import one_hot
@@ -26,7 +25,6 @@ from tests.model.builders import (
     relabelled,
     rows_of,
     segmenter,
-    wavy_logits,
 )
 
 
@@ -119,14 +117,6 @@ def test_an_object_of_one_pixel_is_kept_where_it_is(y: int, x: int) -> None:
     assert len(results[1].probabilities) == 2
 
 
-def test_a_tiny_object_keeps_the_pixel_at_its_middle() -> None:
-    given = np.zeros(LARGE, np.int32)
-    given[20, 10:101] = 7  # an even row, between the sampled ones
-    used = ScriptedNetwork()
-    follow(segmenter(used, native(max_side=96)), blank(1, LARGE), {0: prompt(given)})
-    assert used.masks[0][1].nonzero().tolist() == [[10, 27]]
-
-
 def test_tiny_and_large_objects_of_one_prompt_all_have_rows() -> None:
     given = tiny((2, 2), (126, 190), first_id=3)
     given[40:80, 50:90] = 2**24 + 1
@@ -180,19 +170,6 @@ def test_frames_are_resized_with_antialiasing() -> None:
     assert (seen[0] - 0.5).abs().max() < 0.1
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_native_labels_are_the_argmax_of_all_upsampled_scores(seed: int) -> None:
-    said = wavy_logits(4, (32, 48), seed)
-    used = ScriptedNetwork([said])
-    given = box(0, 60, 0, 40, 3) + box(0, 60, 50, 90, 5) + box(0, 60, 100, 190, 300)
-    given = np.pad(given[:, :96], ((0, 64), (0, 96)))
-    given[70:100, 100:150] = 300
-    runner = segmenter(used, native(max_side=48))
-    result = follow(runner, blank(2, (128, 192)), {0: prompt(given, 3, 5, 300)})[1]
-    full = F.interpolate(said[None], (128, 192), mode="bilinear", align_corners=False)[0]
-    np.testing.assert_array_equal(result.labels, np.array([0, 3, 5, 300])[full.argmax(0).numpy()])
-
-
 @pytest.mark.parametrize("max_side", [0, 48])
 def test_ties_go_to_the_lower_id(max_side: int) -> None:
     size = (32, 48) if max_side else (HEIGHT, WIDTH)
@@ -204,11 +181,3 @@ def test_ties_go_to_the_lower_id(max_side: int) -> None:
     assert set(np.unique(result.labels)) == {0, 2}
     assert (result.labels[:, :47] == 2).all()
     assert not result.labels[:, 49:].any()
-
-
-def test_two_tiny_objects_in_one_network_pixel_both_have_rows() -> None:
-    given = tiny((51, 61), (50, 60))  # both fall into the pixel (25, 30)
-    used = ScriptedNetwork()
-    follow(segmenter(used, native(max_side=96)), blank(1, LARGE), {0: prompt(given)})
-    pixels = [used.masks[0][k].nonzero().tolist() for k in (1, 2)]
-    assert [len(found) for found in pixels] == [1, 1] and pixels[0] != pixels[1]

@@ -1,16 +1,21 @@
 """A segmenter that is restored goes on to the bit."""
 
 import copy
-import io
-import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from model.bank import BankConfig
-from model.segmenter import VideoSegmenter
+from model.errors import BadState
+from model.network import untrained
+from model.result import Prompt
+from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.state import SegmenterState
 from tests.model.builders import (
     assert_same,
     clip,
@@ -25,67 +30,89 @@ CONFIGURATIONS = {
     "evicting": native(bank=BankConfig(budget=180)),
     "published": native(bank=BankConfig.published()),
     "first_last": native(bank=BankConfig(policy="first_last"), memory_every=2),
+    "append": native(bank=BankConfig(policy="append", protection=0.0), memory_every=3),
 }
+FRAMES, LABELS = clip(6)
 
 
-def through_a_file(state: dict[str, object]) -> dict[str, object]:
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        torch.save(state, file)
-    file.seek(0)
-    loaded: dict[str, object] = torch.load(file, weights_only=True)
-    return loaded
+def through_bytes(state: SegmenterState) -> SegmenterState:
+    return SegmenterState.from_bytes(state.to_bytes())
+
+
+def tensors(state: SegmenterState) -> Iterator[Tensor]:
+    for rows in state.bank.channels.values():
+        yield from vars(rows).values()
+
+
+def assert_equal(first: SegmenterState, second: SegmenterState) -> None:
+    assert {**vars(first), "bank": first.bank.prompts} == {**vars(second), "bank": second.bank.prompts}
+    assert all(torch.equal(one, other) for one, other in zip(tensors(first), tensors(second), strict=True))
 
 
 @pytest.mark.parametrize("name", list(CONFIGURATIONS))
 def test_a_restored_segmenter_goes_on_to_the_bit(name: str) -> None:
     """After any step, also before the first prompt; with a late joiner and a correction."""
-    frames, labels = clip(6)
-    one = np.where(labels == 1, 1, 0).astype(np.int32)
-    prompts = {1: prompt(one[1]), 3: prompt(labels[3], 2), 4: prompt(labels[4], 1)}
+    one = np.where(LABELS == 1, 1, 0).astype(np.int32)
+    prompts = {1: prompt(one[1]), 3: prompt(LABELS[3], 2), 4: prompt(LABELS[4], 1)}
     config = CONFIGURATIONS[name]
 
     def fresh() -> VideoSegmenter:
         return segmenter(config=config, object_ids=(1, 2))
 
     runner, states, results = fresh(), [], []
-    for number, frame in enumerate(frames):
-        states.append(through_a_file(runner.state()))
+    for number, frame in enumerate(FRAMES):
+        states.append(through_bytes(runner.state()))
         results.append(runner.step(frame, prompts.get(number), keep_probabilities=True))
     if name == "evicting":
         assert sum(result.bank.evicted for result in results) > 0
     for position, state in enumerate(states):
         resumed = fresh()
         resumed.restore(state)
-        for result, again in zip(results[position:], follow(resumed, frames, prompts, start=position), strict=True):
+        for result, again in zip(results[position:], follow(resumed, FRAMES, prompts, start=position), strict=True):
             assert_same(result, again)
-        assert all(map(torch.equal, tensors(resumed.state()), tensors(runner.state())))
+        assert_equal(resumed.state(), runner.state())
 
 
-def tensors(state: object) -> list[Tensor]:
-    if isinstance(state, Tensor):
-        return [state]
-    return [found for part in state.values() for found in tensors(part)] if isinstance(state, dict) else []
+PROMPTS = st.dictionaries(
+    st.integers(0, len(FRAMES) - 1), st.sampled_from([(1,), (2,), (1, 2)]), min_size=1, max_size=3
+)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.sampled_from(list(CONFIGURATIONS)), PROMPTS, st.integers(0, len(FRAMES)), st.integers(0, len(FRAMES)))
+def test_interruptions_anywhere_change_nothing(
+    name: str, prompted: dict[int, tuple[int, ...]], first: int, second: int
+) -> None:
+    """Whatever is prompted when, and interrupted twice: results and state are those of one go."""
+    prompts: dict[int, Prompt] = {number: prompt(LABELS[number], *ids) for number, ids in prompted.items()}
+    whole = runner = segmenter(config=CONFIGURATIONS[name])
+    expected = follow(whole, FRAMES, prompts)
+    runner, found = segmenter(config=CONFIGURATIONS[name]), []
+    for number, frame in enumerate(FRAMES):
+        for _ in range((first, second).count(number)):
+            state = through_bytes(runner.state())
+            runner = segmenter(config=CONFIGURATIONS[name], object_ids=(9,))  # the state says which were announced
+            runner.restore(state)
+        found.append(runner.step(frame, prompts.get(number), keep_probabilities=True))
+    for one, other in zip(expected, found, strict=True):
+        assert_same(one, other)
+    assert_equal(whole.state(), runner.state())
 
 
 def test_a_state_does_not_change_when_the_segmenter_goes_on() -> None:
-    frames, labels = clip(5)
     runner = segmenter()
-    follow(runner, frames[:2], {0: prompt(labels[0])})
+    follow(runner, FRAMES[:2], {0: prompt(LABELS[0])})
     state = runner.state()
     kept = copy.deepcopy(state)
-    follow(runner, frames, {3: prompt(labels[3], 1)}, start=2)
+    follow(runner, FRAMES, {3: prompt(LABELS[3], 1)}, start=2)
     runner.state()
-    assert tensors(state)
-    assert all(torch.equal(now, then) for now, then in zip(tensors(state), tensors(kept), strict=True))
-    assert (state["step"], state["objects"]) == (kept["step"], kept["objects"])
+    assert list(tensors(state))
+    assert_equal(state, kept)
 
 
 def test_a_restored_segmenter_does_not_hang_on_the_state() -> None:
-    frames, labels = clip(4)
     runner = segmenter()
-    follow(runner, frames[:2], {0: prompt(labels[0])})
+    follow(runner, FRAMES[:2], {0: prompt(LABELS[0])})
     state, other = runner.state(), runner.state()
     resumed = segmenter()
     resumed.restore(state)
@@ -94,9 +121,31 @@ def test_a_restored_segmenter_does_not_hang_on_the_state() -> None:
     reference = segmenter()
     reference.restore(other)
     for again, expected in zip(
-        follow(resumed, frames, {}, start=2), follow(reference, frames, {}, start=2), strict=True
+        follow(resumed, FRAMES, {}, start=2), follow(reference, FRAMES, {}, start=2), strict=True
     ):
         assert_same(again, expected)
+
+
+def test_another_configuration_is_refused_by_name_and_nothing_is_taken_over() -> None:
+    maker, other = segmenter(config=native(memory_every=5)), segmenter()
+    follow(maker, FRAMES[:1], {0: prompt(LABELS[0])})
+    before = other.state()
+    with pytest.raises(BadState, match="made with memory_every 5, this segmenter has 1"):
+        other.restore(maker.state())
+    assert_equal(other.state(), before)
+
+
+def test_other_weights_are_refused() -> None:
+    other = VideoSegmenter(untrained("lite0", seed=1), native())
+    with pytest.raises(BadState, match=r"made with the weights [0-9a-f]{16}, this segmenter has [0-9a-f]{16}"):
+        other.restore(segmenter().state())
+
+
+def test_what_has_no_effect_on_a_mask_may_differ() -> None:
+    maker, other = segmenter(config=native(object_chunk=1)), segmenter(config=SegmenterConfig(min_side=0, workspace=9))
+    follow(maker, FRAMES[:2], {0: prompt(LABELS[0])})
+    other.restore(maker.state())
+    assert_equal(other.state(), maker.state())
 
 
 def test_two_segmenters_of_one_network_do_not_disturb_each_other() -> None:

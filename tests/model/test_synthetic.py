@@ -1,10 +1,11 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from model.synthetic import Clip, make_clip
+from model.clip import Clip
+from model.synthetic import make_clip
 
 
 def clip(seed: int = 0, num_frames: int = 12, num_objects: int = 3) -> Clip:
@@ -44,7 +45,6 @@ def test_a_longer_clip_begins_with_the_shorter_one() -> None:
     assert np.array_equal(short.frames, long.frames[:4])
 
 
-@settings(deadline=None, max_examples=15)
 @given(
     seed=st.integers(0, 2**32 - 1),
     height=st.integers(16, 90),

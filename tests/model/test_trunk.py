@@ -1,7 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -53,7 +53,6 @@ def same_convolution(x: Tensor, weight: Tensor, bias: Tensor, stride: int, group
     return out
 
 
-@settings(deadline=None, max_examples=25)
 @given(
     height=st.integers(1, 11),
     width=st.integers(1, 11),

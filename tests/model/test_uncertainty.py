@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
@@ -28,7 +28,6 @@ def probabilities(seed: int, channels: int, *, sharpness: float = 3.0, size: tup
 
 
 @given(seed=st.integers(0, 10_000), channels=st.integers(2, 6), sharpness=st.floats(0, 100))
-@settings(deadline=None, max_examples=60)
 def test_ambiguity_lies_between_zero_and_one(seed: int, channels: int, sharpness: float) -> None:
     u = ambiguity(probabilities(seed, channels, sharpness=sharpness), dim=0)
     assert u.shape == (1, 6, 7)
@@ -87,7 +86,6 @@ def test_percentiles_are_nearest_ranks() -> None:
 
 
 @given(seed=st.integers(0, 10_000), channels=st.integers(2, 5))
-@settings(deadline=None, max_examples=30)
 def test_frame_statistics_equal_a_plain_recomputation(seed: int, channels: int) -> None:
     p = probabilities(seed, channels)
     u = ambiguity(p, dim=0)[0]

@@ -4,10 +4,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipeline.output.writer import FileRecord, safe_name
+from pipeline.output.commits import FileRecord
+from pipeline.output.layout import rows_path
+from pipeline.run.attempt import Attempt, VideoOutcome
 from pipeline.run.pool import Event
-from pipeline.run.scheduler import Job
-from pipeline.run.worker import VideoOutcome, WorkerCounts
+from pipeline.run.progress import WorkerCounts
 from tests.pipeline.made_commits import make_commit
 
 _SLOTS = 64
@@ -40,17 +41,18 @@ class FinishedPool:
         """How many have nothing in hand."""
         return _SLOTS - len(self._events)
 
-    def submit(self, job: Job, attempt: str) -> None:
-        """Finish a job."""
-        paths = {table: f"{table}/{safe_name(job.task.video_id)}-{attempt}.parquet" for table in ("masks", "frames")}
+    def submit(self, attempt: Attempt) -> None:
+        """Finish an attempt."""
+        video_id = attempt.task.video_id
+        paths = {table: rows_path(table, video_id, attempt.name) for table in ("masks", "frames")}
         if self._folder:
             for path in paths.values():
                 (self._folder / path).touch()
         files = {table: FileRecord(path=path, rows=2, bytes=0, sha256="0" * 64) for table, path in paths.items()}
-        outcome = VideoOutcome(video_id=job.task.video_id, files=files, video={**_VIDEO, "video_id": job.task.video_id})
-        self._events.append(Event(job=job, result=outcome))
+        outcome = VideoOutcome(video_id=video_id, files=files, video={**_VIDEO, "video_id": video_id})
+        self._events.append(Event(attempt=attempt, result=outcome))
 
-    def waiting(self) -> list[Job]:
+    def waiting(self) -> list[Attempt]:
         """None."""
         return []
 

@@ -1,7 +1,7 @@
 """Commits without a run."""
 
-from pipeline.output.commits import Commit
-from pipeline.output.writer import FileRecord, safe_name
+from pipeline.output.commits import Commit, FileRecord
+from pipeline.output.layout import safe_name
 from pipeline.storage.store import Store
 
 

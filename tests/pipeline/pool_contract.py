@@ -1,4 +1,4 @@
-"""What a run promises over any pool and store; `test_run.py` and `test_ray_pool.py` fill in both."""
+"""What a run promises over any pool and store; `test_driver.py` and `test_ray_pool.py` fill in both."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ from pycocotools import mask as coco
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from pipeline.errors import InvalidCheckpoint
 from pipeline.input.manifest import VideoTask
-from pipeline.input.masks import load_prompts
+from pipeline.input.prompts import load_prompts
 from pipeline.input.video import open_video
 from pipeline.input.weights import load_network
 from pipeline.output import tables

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from pipeline.errors import OutOfMemory, PipelineError, SegmentationFailed
+from pipeline.errors import OutOfMemory, PipelineError, Remedy, SegmentationFailed
 
 
 @pytest.mark.parametrize("kind", [SegmentationFailed, OutOfMemory])
@@ -16,7 +16,7 @@ def test_message_and_frame_survive(kind: type[SegmentationFailed], frame_index: 
     assert type(error) is kind
     assert str(error) == "video 'a', frame 17: NaN"
     assert error.frame_index == frame_index
-    assert error.retryable == (kind is OutOfMemory)
+    assert error.remedy is (Remedy.SMALLER if kind is OutOfMemory else Remedy.NONE)
 
 
 def all_kinds(kind: type[PipelineError] = PipelineError) -> list[type[PipelineError]]:
@@ -26,4 +26,4 @@ def all_kinds(kind: type[PipelineError] = PipelineError) -> list[type[PipelineEr
 @pytest.mark.parametrize("kind", all_kinds())
 def test_every_error_survives_pickling(kind: type[PipelineError]) -> None:
     error = pickle.loads(pickle.dumps(kind("what to do")))
-    assert (type(error), str(error), error.retryable) == (kind, "what to do", kind.retryable)
+    assert (type(error), str(error), error.remedy) == (kind, "what to do", kind.remedy)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.overlap import Ahead, Behind
@@ -56,7 +56,6 @@ class Counting:
 
 
 class TestAhead:
-    @settings(deadline=None, max_examples=30)
     @given(items=st.lists(st.integers(), max_size=20), depth=st.integers(1, 5))
     def test_every_item_comes_once_and_in_order(self, items: list[int], depth: int) -> None:
         with Ahead(iter(items), depth) as ahead:
@@ -103,7 +102,6 @@ class TestAhead:
 
 
 class TestBehind:
-    @settings(deadline=None, max_examples=30)
     @given(items=st.lists(st.integers(), max_size=20), depth=st.integers(1, 5))
     def test_every_item_is_consumed_once_and_in_order(self, items: list[int], depth: int) -> None:
         consumed: list[int] = []

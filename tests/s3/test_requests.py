@@ -10,7 +10,7 @@ from jobs.status import read_status
 from pipeline.input.manifest import read_manifest
 from pipeline.output import tables
 from pipeline.output.commits import CommitLog
-from pipeline.output.layout import claim_output
+from pipeline.output.marker import claim_output
 from pipeline.output.videos import sync_videos
 from pipeline.run.config import WorkerConfig
 from pipeline.run.driver import run

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import InvalidInput, InvalidOutput, StoreUnavailable
 from pipeline.output import tables
-from pipeline.output.layout import claim_output
+from pipeline.output.marker import claim_output
 from pipeline.storage import failures as store_failures
 from pipeline.storage.store import Store
 from tests.pipeline import racers
@@ -113,7 +113,7 @@ class TestTables:
         claim_output(store)
         for number in range(6):
             segment(store, f"clip-{number}", frames=50)
-        code = f"from pipeline import tables; tables.open({store.url!r}, 'frames').head(1)"
+        code = f"from pipeline.output import tables; tables.open({store.url!r}, 'frames').head(1)"
         for _ in range(2):
             subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))
 

@@ -11,7 +11,7 @@ from jobs.datasets.manifests import build
 from jobs.manifest import app
 from pipeline.errors import InvalidInput, InvalidManifest, InvalidPrompt
 from pipeline.input.manifest import VideoTask, read_manifest
-from pipeline.input.masks import load_prompts
+from pipeline.input.prompts import load_prompts
 
 SIZE = (6, 8)
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from model.result import BankStatistics, FrameResult, ObjectStatistics
 from pipeline.output.commits import Commit, CommitLog
-from pipeline.output.layout import claim_output
+from pipeline.output.marker import claim_output
 from pipeline.output.writer import VideoWriter
 from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -84,7 +84,6 @@ def test_official_scores_of_many_objects(output: str, tmp_path: Path) -> None:
     }
 
 
-@settings(deadline=None, max_examples=10)
 @given(
     hnp.arrays(np.uint8, st.tuples(st.just(2), st.integers(3, 5), st.just(6), st.just(7)), elements=st.integers(0, 2))
 )

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.evaluation.scoring import evaluate
 from pipeline.errors import InvalidInput, InvalidOutput
-from pipeline.output.layout import claim_output
+from pipeline.output.marker import claim_output
 from pipeline.storage.store import Store
 from tests.jobs.evaluation.scored import AnyLabels, labels, put_truth, put_video, shrinking
 

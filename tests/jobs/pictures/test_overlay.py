@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.pictures.colours import object_colour
@@ -14,7 +14,6 @@ def test_background_and_void_keep_the_picture() -> None:
     assert np.array_equal(blend(grey(), labels), grey())
 
 
-@settings(deadline=None, max_examples=20)
 @given(
     object_id=st.sampled_from([1, 2, 12, 13, 254, 256, 70_000]),
     alpha=st.floats(0, 1),

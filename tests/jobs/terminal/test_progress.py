@@ -7,7 +7,7 @@ from rich.console import Console
 
 from jobs.terminal import progress as progress_module
 from jobs.terminal.progress import show_progress
-from pipeline.run.driver import Progress
+from pipeline.run.progress import Progress
 
 
 class Clock:

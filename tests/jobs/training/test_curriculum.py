@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jobs.training.compose import Composition
 from jobs.training.curriculum import STAGES, Curriculum, Stage
 from jobs.training.sources import MovedStills
-from model.synthetic import Clip
+from model.clip import Clip
 from tests.jobs.training.material import still
 
 

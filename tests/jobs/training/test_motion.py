@@ -8,7 +8,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.training.motion import Pose, camera, come_in, elastic, leave_and_return, path, place, wander
@@ -35,7 +35,6 @@ poses = st.builds(
 
 
 @given(pose=poses, offset=st.tuples(coordinates, coordinates))
-@settings(deadline=None, max_examples=60)
 def test_a_pose_brings_its_anchor_to_its_centre_and_scales_all_lengths(pose: Pose, offset: tuple[float, float]) -> None:
     linear, shift = pose.matrix()[:, :2], pose.matrix()[:, 2]
     np.testing.assert_allclose(linear @ pose.anchor + shift, pose.centre, atol=1e-6)
@@ -66,7 +65,6 @@ def test_a_pose_moves_the_picture(pose: Pose, expected: "np.ndarray[tuple[int, .
 
 
 @given(pose=poses, seed=st.integers(0, 99), strength=st.floats(0, 6))
-@settings(deadline=None, max_examples=40)
 def test_labels_are_never_mixed(pose: Pose, seed: int, strength: float) -> None:
     given_labels = np.where(two_boxes() == 2, 255, two_boxes()).astype(np.uint8)
     field = elastic(np.random.default_rng(seed), SIDE, strength)

@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UnreadableVideo
@@ -43,7 +43,6 @@ def test_natural_order_and_range(tmp_path: Path) -> None:
 
 
 @given(numbers=st.lists(st.integers(0, 10**6), unique=True, max_size=20), pad=st.integers(0, 4))
-@settings(deadline=None, max_examples=40)
 def test_natural_order_is_numeric(numbers: list[int], pad: int) -> None:
     names = sorted((f"clip2_{n:0{pad}d}.jpg" for n in numbers), key=natural_key)
     assert names == [f"clip2_{n:0{pad}d}.jpg" for n in sorted(numbers)]

@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidManifest
@@ -218,9 +219,24 @@ TASKS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(TASKS, min_size=1, max_size=3, unique_by=lambda task: task.video_id))
 def test_what_is_written_is_read_back_in_every_format(tasks: list[VideoTask]) -> None:
     for suffix in ("jsonl", "csv", "parquet"):
         write_manifest(f"{BASE}/videos.{suffix}", tasks)
         assert read_manifest(f"{BASE}/videos.{suffix}") == tasks
+
+
+def test_the_frames_of_a_task() -> None:
+    def task(**columns: int) -> VideoTask:
+        return VideoTask(video_id="v", video_uri="memory://v.mp4", prompts=(), **columns)  # type: ignore[arg-type]
+
+    assert task().frames_in_span is None
+    assert task(num_frames=10, start_frame=4).frames_in_span == 6
+    assert task(start_frame=2, end_frame=5).frames_in_span == 3
+    assert task(num_frames=3, start_frame=7).frames_in_span == 0
+
+
+def test_messages_name_a_task_by_id_and_row() -> None:
+    task = VideoTask(video_id="day 1", video_uri="memory://v.mp4", prompts=())
+    assert task.name == "video 'day 1'"
+    assert replace(task, row=7).name == "video 'day 1' (row 7)"

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import StoreUnavailable, UnreadableVideo
@@ -125,7 +125,6 @@ class TestRotation:
         assert reader.info.rotation == degrees
 
     @given(quarter=st.integers(0, 3), height=st.integers(1, 9), width=st.integers(1, 9))
-    @settings(deadline=None, max_examples=30)
     def test_turning_on_to_a_full_turn_restores_the_picture(self, quarter: int, height: int, width: int) -> None:
         rgb = np.arange(height * width * 3, dtype=np.uint8).reshape(height, width, 3)
         assert (rotate(rotate(rgb, 90 * quarter), 360 - 90 * quarter) == rgb).all()

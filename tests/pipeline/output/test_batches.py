@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from pipeline.output.batches import RowBatches
-from pipeline.output.layout import claim_output
+from pipeline.output.marker import claim_output
 from pipeline.output.tables import open as open_table
 from pipeline.storage.store import Store
 
@@ -17,6 +17,7 @@ FAILURE = {
     "cause": "X",
     "message": "no",
     "retryable": True,
+    "trace": None,
     "frame_index": None,
     "worker": None,
     "host": None,

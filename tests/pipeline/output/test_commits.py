@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.errors import InvalidOutput
 from pipeline.output.commits import Commit, CommitLog
+from pipeline.output.layout import safe_name
 from pipeline.output.schema import SCHEMA_VERSION
-from pipeline.output.writer import safe_name
 from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit, put_files
 from tests.pipeline.stores import exists
@@ -28,7 +28,7 @@ def names(store: Store, folder: str) -> list[str]:
 def test_commit_is_read_back_as_it_was(store: Store) -> None:
     commit = make_commit("day 1/clip")
     assert CommitLog(store).commit(commit)
-    assert CommitLog(store).read(commit.name) == commit
+    assert CommitLog(store).read(commit.path) == commit
     assert CommitLog(store).read_all() == [commit]
     assert names(store, "_commits") == [f"{safe_name('day 1/clip')}.{'a' * 32}.json"]
 
@@ -36,7 +36,7 @@ def test_commit_is_read_back_as_it_was(store: Store) -> None:
 def test_commit_file_is_stable_json(store: Store) -> None:
     commit = make_commit("clip")
     CommitLog(store).commit(commit)
-    data = store.get(commit.name)
+    data = store.get(commit.path)
     content = json.loads(data)
     assert content["schema_version"] == SCHEMA_VERSION
     assert data.decode() == json.dumps(content, sort_keys=True, indent=2) + "\n"
@@ -89,11 +89,11 @@ def leave_two_commits(store: Store) -> tuple[Commit, Commit]:
     old = put_files(store, make_commit("clip", "f" * 32, attempt="1"))
     new = put_files(store, make_commit("clip", "b" * 32, attempt="2", minute=1))
     CommitLog(store).commit(new)
-    store.delete(new.name)
+    store.delete(new.path)
     CommitLog(store).commit(old)
     scratch = Store(f"memory://{uuid.uuid4().hex}")
     CommitLog(scratch).commit(new)
-    store.put(new.name, scratch.get(new.name))
+    store.put(new.path, scratch.get(new.path))
     return old, put_files(store, new)
 
 
@@ -173,8 +173,8 @@ def test_unreadable_commit_names_its_path(store: Store, data: bytes) -> None:
 def test_commit_of_a_newer_version_asks_for_it(store: Store) -> None:
     commit = make_commit("clip")
     CommitLog(store).commit(commit)
-    newer = json.loads(store.get(commit.name)) | {"schema_version": SCHEMA_VERSION + 1}
-    store.put(commit.name, json.dumps(newer).encode())
+    newer = json.loads(store.get(commit.path)) | {"schema_version": SCHEMA_VERSION + 1}
+    store.put(commit.path, json.dumps(newer).encode())
     with pytest.raises(InvalidOutput, match="install a newer vos-batch"):
         CommitLog(store).read_all()
 

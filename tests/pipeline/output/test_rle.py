@@ -1,7 +1,7 @@
 """Run lengths: exact both ways, with the right box and area."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -10,7 +10,6 @@ from pipeline.output import rle
 MASKS = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.booleans())
 
 
-@settings(deadline=None)
 @given(mask=MASKS)
 def test_decode_undoes_encode(mask: "np.ndarray[tuple[int, int], np.dtype[np.bool_]]") -> None:
     encoded = rle.encode(mask)
@@ -18,7 +17,6 @@ def test_decode_undoes_encode(mask: "np.ndarray[tuple[int, int], np.dtype[np.boo
     assert encoded.area == mask.sum()
 
 
-@settings(deadline=None)
 @given(mask=MASKS)
 def test_the_box_is_tight(mask: "np.ndarray[tuple[int, int], np.dtype[np.bool_]]") -> None:
     box = rle.encode(mask).box

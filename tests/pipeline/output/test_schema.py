@@ -14,6 +14,7 @@ FAILURE = {
     "message": "no frame",
     "frame_index": None,
     "retryable": False,
+    "trace": None,
     "worker": None,
     "host": None,
     "failed_at": "2026-01-02T03:04:05+00:00",
@@ -39,7 +40,7 @@ def test_only_documented_columns_may_be_null() -> None:
     box = {"bbox_x", "bbox_y", "bbox_w", "bbox_h"}
     assert nullable(MASKS) == {"timestamp_us", "score", "uncertainty"} | box
     assert nullable(VIDEOS) == {"frames_expected", "fps", "resumed_from", "gpu"}
-    assert nullable(SCHEMAS["failures"]) == {"frame_index", "worker", "host"}
+    assert nullable(SCHEMAS["failures"]) == {"frame_index", "worker", "host", "trace"}
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

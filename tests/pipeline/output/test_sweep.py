@@ -4,12 +4,12 @@ import uuid
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.output.commits import CommitLog
+from pipeline.output.layout import attempt_name, safe_name, video_of
 from pipeline.output.sweep import sweep
-from pipeline.output.writer import attempt_name, safe_name, video_of
 from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit, put_files
 
@@ -25,7 +25,6 @@ def files(store: Store) -> set[str]:
     return {f"{table}/{entry.name}" for table in ("masks", "frames") for entry in store.list(table)}
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2), st.sampled_from("ab"), st.sampled_from(["dies", "commits", "dies after"])),

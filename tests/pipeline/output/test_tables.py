@@ -10,7 +10,7 @@ from fsspec.core import url_to_fs
 from pipeline.errors import InvalidOutput
 from pipeline.output import tables
 from pipeline.output.commits import Commit, CommitLog
-from pipeline.output.layout import claim_output
+from pipeline.output.marker import claim_output
 from pipeline.output.schema import SCHEMAS
 from pipeline.output.videos import sync_videos, write_rows
 from pipeline.storage.store import Store

@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pytest
 from fsspec.core import url_to_fs
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidOutput
@@ -73,7 +73,6 @@ def test_sync_videos_names_an_unreadable_file(store: Store) -> None:
         sync_videos(store)
 
 
-@settings(deadline=None, max_examples=15)
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.booleans()), max_size=8))
 def test_sync_videos_ends_at_the_commits(steps: list[tuple[int, str, bool]]) -> None:
     store = Store(f"memory://{uuid.uuid4().hex}")

@@ -8,7 +8,8 @@ import pytest
 from model.bank import BankConfig
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
-from pipeline.run.config import WorkerConfig, in_ray_cluster
+from pipeline.run.config import WorkerConfig
+from pipeline.run.ray_cluster import in_ray_cluster
 
 
 def make_config(segmenter: SegmenterConfig | None = None, **changes: Any) -> WorkerConfig:

@@ -18,19 +18,22 @@ import pytest
 import torch
 
 from model.checkpoint import fingerprint, to_bytes
-from pipeline.errors import InvalidCheckpoint, InvalidOutput, OutOfMemory, OutputInUse, StoreUnavailable
+from pipeline.errors import InvalidCheckpoint, InvalidOutput, OutOfMemory, OutputInUse, Remedy, StoreUnavailable
 from pipeline.input.manifest import VideoTask
 from pipeline.input.weights import load_network
 from pipeline.output import tables
 from pipeline.output.commits import CommitLog
+from pipeline.output.layout import attempt_name, safe_name
 from pipeline.output.lease import Lease, LeaseTimes
-from pipeline.output.writer import attempt_name, safe_name
 from pipeline.run import driver as run_module
+from pipeline.run.attempt import Attempt, VideoOutcome
 from pipeline.run.config import WorkerConfig
-from pipeline.run.driver import Progress, run
-from pipeline.run.pool import Event, Failure, LocalPool, Pool
-from pipeline.run.scheduler import Job, Scheduler
-from pipeline.run.worker import VideoOutcome, VideoWorker, WorkerCounts
+from pipeline.run.driver import run
+from pipeline.run.failure import Failure
+from pipeline.run.pool import Event, LocalPool, Pool
+from pipeline.run.progress import Progress, WorkerCounts
+from pipeline.run.scheduler import Scheduler
+from pipeline.run.worker import VideoWorker
 from pipeline.storage.store import Store
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, copy_corpus, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
@@ -93,10 +96,10 @@ def failing(video_id: str, error: Exception, times: int) -> Process:
     """`VideoWorker.process` that fails a few times at one video."""
     process, left = VideoWorker.process, [error] * times
 
-    def flaky(self: VideoWorker, task: VideoTask, attempt: str, *, smaller_blocks: bool) -> VideoOutcome:
-        if task.video_id == video_id and left:
+    def flaky(self: VideoWorker, attempt: Attempt) -> VideoOutcome:
+        if attempt.task.video_id == video_id and left:
             raise left.pop()
-        return process(self, task, attempt, smaller_blocks=smaller_blocks)
+        return process(self, attempt)
 
     return flaky
 
@@ -173,13 +176,13 @@ class TestRetries:
 
 
 class BusyPool:
-    """One worker that fails its first job and is busy with the next for longer than the retry has to wait."""
+    """One worker that fails its first attempt and is busy with the next for longer than the retry has to wait."""
 
     def __init__(self) -> None:
         self.waits_when_busy: list[float] = []
-        self._jobs: list[Job] = []
+        self._attempts: list[Attempt] = []
         self._waited_s = 0.0
-        self._running: Job | None = None
+        self._running: Attempt | None = None
 
     def __enter__(self) -> "BusyPool":
         return self
@@ -190,21 +193,28 @@ class BusyPool:
     def idle(self) -> int:
         return 0 if self._running else 1
 
-    def submit(self, job: Job, attempt: str) -> None:
-        self._running = job
-        self._jobs.append(job)
+    def submit(self, attempt: Attempt) -> None:
+        self._running = attempt
+        self._attempts.append(attempt)
 
-    def waiting(self) -> list[Job]:
+    def waiting(self) -> list[Attempt]:
         return []
 
     def wait(self, timeout_s: float) -> list[Event]:
         assert self._running
-        if len(self._jobs) == 2 and len(self.waits_when_busy) < 20:
+        if len(self._attempts) == 2 and len(self.waits_when_busy) < 20:
             self.waits_when_busy.append(timeout_s)
             time.sleep(0.005)
             return []
-        job, self._running = self._running, None
-        return [Event(job=job, result=Failure(cause="Test", message="no", retryable=len(self._jobs) == 1))]
+        attempt, self._running = self._running, None
+        return [
+            Event(
+                attempt=attempt,
+                result=Failure(
+                    cause="Test", message="no", remedy=Remedy.LATER if len(self._attempts) == 1 else Remedy.NONE
+                ),
+            )
+        ]
 
     def counts(self) -> WorkerCounts:
         return WorkerCounts()
@@ -269,10 +279,10 @@ class Overtaken(LocalPool):
 
     other: Callable[[], object]
 
-    def submit(self, job: Job, attempt: str) -> None:
+    def submit(self, attempt: Attempt) -> None:
         other, self.other = self.other, lambda: None
         other()
-        super().submit(job, attempt)
+        super().submit(attempt)
 
 
 class TestASecondDriver:
@@ -358,7 +368,7 @@ class ScriptedPool:
 
     def __init__(self, *script: tuple[WorkerCounts, Failure | VideoOutcome]) -> None:
         self._script = list(script)
-        self._running: Job | None = None
+        self._running: Attempt | None = None
         self._counts = WorkerCounts()
 
     def __enter__(self) -> "ScriptedPool":
@@ -370,42 +380,42 @@ class ScriptedPool:
     def idle(self) -> int:
         return 0 if self._running else 1
 
-    def submit(self, job: Job, attempt: str) -> None:
-        self._running = job
+    def submit(self, attempt: Attempt) -> None:
+        self._running = attempt
 
-    def waiting(self) -> list[Job]:
+    def waiting(self) -> list[Attempt]:
         return []
 
     def wait(self, timeout_s: float) -> list[Event]:
         if self._running is None:
             time.sleep(timeout_s)
             return []
-        job, self._running = self._running, None
+        attempt, self._running = self._running, None
         self._counts, result = self._script.pop(0)
-        return [Event(job=job, result=result)]
+        return [Event(attempt=attempt, result=result)]
 
     def counts(self) -> WorkerCounts:
         return self._counts
 
 
 class PatientPool(ScriptedPool):
-    """Takes a second job that waits for the first; every second time nothing has ended."""
+    """Takes a second attempt that waits for the first; every second time nothing has ended."""
 
     def __init__(self, *script: tuple[WorkerCounts, Failure | VideoOutcome]) -> None:
         super().__init__(*script)
-        self._next: Job | None = None
+        self._next: Attempt | None = None
         self._ended = True
 
     def idle(self) -> int:
         return 0 if self._next else 1
 
-    def submit(self, job: Job, attempt: str) -> None:
+    def submit(self, attempt: Attempt) -> None:
         if self._running is None:
-            super().submit(job, attempt)
+            super().submit(attempt)
         else:
-            self._next = job
+            self._next = attempt
 
-    def waiting(self) -> list[Job]:
+    def waiting(self) -> list[Attempt]:
         return [self._next] if self._next else []
 
     def wait(self, timeout_s: float) -> list[Event]:
@@ -421,11 +431,11 @@ class TestProgress:
     @pytest.mark.usefixtures("no_pauses")
     def test_a_video_that_waits_for_its_next_attempt_is_still_to_do(self, corpus: Corpus, config: WorkerConfig) -> None:
         """The span of 4 frames is lost after the first one, then after none; the last attempt does all."""
-        lost = Failure(cause="Test", message="no", retryable=True)
+        lost = Failure(cause="Test", message="no", remedy=Remedy.LATER)
         pool = ScriptedPool(
             (WorkerCounts(frames_done=1, frames_begun=1, videos_begun=1), lost),
             (WorkerCounts(frames_done=1, frames_begun=1, videos_begun=1), lost),
-            (WorkerCounts(frames_done=5, frames_begun=5, videos_begun=2), replace(lost, retryable=False)),
+            (WorkerCounts(frames_done=5, frames_begun=5, videos_begun=2), replace(lost, remedy=Remedy.NONE)),
         )
         seen: list[Progress] = []
         span = [task for task in corpus.tasks if task.video_id == "span"]
@@ -504,7 +514,7 @@ class TestFailureRows:
         assert {video_id: row["frame_index"] for video_id, row in rows.items()} == {"folder": 3, "span": 4}
         assert {row["cause"] for row in rows.values()} == {"SegmentationFailed"}
         assert summary.failed["span"].frame_index == 4
-        assert "'span', frame 4: " in rows["span"]["message"] and "not finite" in rows["span"]["message"]
+        assert "'span' (row 4): frame 4: " in rows["span"]["message"] and "not finite" in rows["span"]["message"]
 
     def test_the_machine_is_the_workers_and_none_when_planning(self, corpus: Corpus, config: WorkerConfig) -> None:
         run(corpus.broken_tasks, config, LocalPool(config))

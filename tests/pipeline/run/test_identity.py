@@ -1,12 +1,16 @@
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from model.bank import BankConfig
+from model.effect import omit_at
+from model.segmenter import SegmenterConfig
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.run import identity as identities
+from pipeline.run.config import WorkerConfig
 from pipeline.run.identity import identity, video_identity
 
 TASK = VideoTask(
@@ -86,7 +90,6 @@ def test_identity_wants_a_fingerprint_for_every_prompt() -> None:
         identity_of(mask_fingerprints=["m0"])
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=5))
 def test_identity_ignores_the_order_of_keys(inputs: dict[str, object]) -> None:
     backwards = dict(reversed(inputs.items()))
@@ -98,3 +101,95 @@ def test_identity_ignores_the_order_of_keys(inputs: dict[str, object]) -> None:
 def test_identity_refuses_nan() -> None:
     with pytest.raises(ValueError, match="JSON"):
         identity({"rate": float("nan")})
+
+
+# --- digests that must not move ------------------------------------------------------------------------------------
+
+SHORT = VideoTask(
+    video_id="a", video_uri="s3://b/a.mp4", prompts=(PromptSource(frame_index=0, mask_uri="s3://b/a.png"),)
+)
+PART = VideoTask(
+    video_id="b",
+    video_uri="s3://b/b.mp4",
+    prompts=(
+        PromptSource(frame_index=3, mask_uri="s3://b/a.png", object_ids=(1, 3)),
+        PromptSource(frame_index=9, mask_uri="s3://b/c.png"),
+    ),
+    start_frame=2,
+    end_frame=50,
+)
+CHANGED_BANK = BankConfig(
+    policy="first_last",
+    budget=9000,
+    merge_threshold=0.8,
+    update_rate=0.05,
+    keep_norm=False,
+    protection=0.25,
+    valid_weight=1e-4,
+)
+
+
+def digest_of(task: VideoTask, segmenter: SegmenterConfig, *, binary_masks: bool = False) -> str:
+    config = WorkerConfig(
+        output="o", checkpoint="c", checkpoint_fingerprint="f", segmenter=segmenter, binary_masks=binary_masks
+    )
+    return identity_of(
+        task,
+        video_fingerprint="v",
+        mask_fingerprints=["m"] * len(task.prompts),
+        checkpoint_fingerprint="f",
+        settings=config.settings(),
+    )
+
+
+@pytest.fixture
+def first_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests are of a result version; what is held here is all the rest."""
+    monkeypatch.setattr(identities, "RESULT_VERSION", 1)
+
+
+@pytest.mark.usefixtures("first_results")
+@pytest.mark.parametrize(
+    ("segmenter", "digest"),
+    [
+        (SegmenterConfig(), "3f0d80a6133040cfdfc0517373e23ab2"),
+        (SegmenterConfig(precision="bf16"), "61410228dc01e8c99e7fe7aaf1450e66"),
+        (SegmenterConfig(max_side=432, min_side=0), "8db51a139f33fa62a8515afc03a953a6"),
+        (SegmenterConfig(memory_every=5, refine=False), "31dafc5a959c88d23f856319ba34078e"),
+        (SegmenterConfig(bank=BankConfig.published()), "ffa101dcf9530212a35fb964962f12ad"),
+        (SegmenterConfig(bank=CHANGED_BANK), "5f140a9d7d83724e2159e4127f563895"),
+    ],
+)
+def test_identities_of_finished_results_stay(segmenter: SegmenterConfig, digest: str) -> None:
+    """Another digest here segments every existing OUTPUT again."""
+    assert digest_of(SHORT, segmenter) == digest
+
+
+@pytest.mark.usefixtures("first_results")
+def test_identities_of_parts_and_binary_masks_stay() -> None:
+    assert digest_of(PART, SegmenterConfig()) == "fee7dfb1e1b304e956c940035fe646f3"
+    assert digest_of(PART, SegmenterConfig(), binary_masks=True) == "edab26c36df51c42f49a7842204fc035"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaterBank(BankConfig):
+    """A bank's settings with one that came later."""
+
+    sharpness: float = field(default=0.0, metadata=omit_at(0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaterSegmenter(SegmenterConfig):
+    """A segmenter's settings with one that came later."""
+
+    bank: BankConfig = field(default_factory=LaterBank)
+    look_back: int | None = field(default=None, metadata=omit_at(None))
+
+
+def test_a_new_setting_at_the_value_of_before_leaves_the_identity() -> None:
+    assert digest_of(SHORT, LaterSegmenter()) == digest_of(SHORT, SegmenterConfig())
+
+
+@pytest.mark.parametrize("segmenter", [LaterSegmenter(look_back=0), LaterSegmenter(bank=LaterBank(sharpness=0.5))])
+def test_a_new_setting_at_another_value_changes_it(segmenter: SegmenterConfig) -> None:
+    assert digest_of(SHORT, segmenter) != digest_of(SHORT, SegmenterConfig())

@@ -1,4 +1,4 @@
-"""Sources that are opened ahead: given once, closed when nobody wants them, their errors kept for the right moment."""
+"""Videos that are opened ahead: given once, closed when nobody wants them, their errors kept for the right moment."""
 
 import threading
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import pytest
 from pipeline.errors import StoreUnavailable, UnreadableVideo
 from pipeline.input.manifest import VideoTask
 from pipeline.input.video import open_video
-from pipeline.run import prefetch as source_module
-from pipeline.run.prefetch import Prefetch, Source
+from pipeline.run import prefetch as prefetch_module
+from pipeline.run.prefetch import OpenVideo, Prefetch
 from tests.pipeline.corpus import FRAMES, Corpus, write_corpus
 
 
@@ -42,21 +42,21 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         urls.append(url)
         return open_video(url, **options)
 
-    monkeypatch.setattr(source_module, "open_video", counting)
+    monkeypatch.setattr(prefetch_module, "open_video", counting)
     return urls
 
 
-def frames_of(source: Source) -> list[int]:
-    with source:
-        return [frame.index for frame in source.frames]
+def frames_of(video: OpenVideo) -> list[int]:
+    with video:
+        return [frame.index for frame in video.frames]
 
 
 @pytest.mark.parametrize("video_id", FRAMES)
 def test_it_gives_frames_and_prompts(tasks: dict[str, VideoTask], video_id: str) -> None:
     task = tasks[video_id]
-    source = Source(task, binary_masks=False, queue_frames=2)
-    assert source.prompts.get(task.prompts[0].frame_index)
-    assert frames_of(source) == list(FRAMES[video_id])
+    video = OpenVideo(task, binary_masks=False, queue_frames=2)
+    assert video.prompts.get(task.prompts[0].frame_index)
+    assert frames_of(video) == list(FRAMES[video_id])
 
 
 def test_what_was_begun_is_given_and_not_opened_again(
@@ -106,7 +106,7 @@ def test_what_the_store_failed_is_asked_again(
             raise StoreUnavailable("no answer")
         return open_video(url, **options)
 
-    monkeypatch.setattr(source_module, "open_video", once)
+    monkeypatch.setattr(prefetch_module, "open_video", once)
     prefetch.begin(tasks["walk"])
     assert failed.wait(30)
     assert frames_of(prefetch.take(tasks["walk"])) == list(FRAMES["walk"])

@@ -16,14 +16,17 @@ import torch
 from ray.exceptions import ActorDiedError, RayActorError
 from ray.exceptions import OutOfMemoryError as RayOutOfMemory
 
-from pipeline.errors import InvalidInput, PipelineError, StoreUnavailable, WorkerLost
+from pipeline.errors import InvalidInput, PipelineError, Remedy, StoreUnavailable, WorkerLost
 from pipeline.output import tables
+from pipeline.run.attempt import Attempt
 from pipeline.run.config import WorkerConfig
-from pipeline.run.driver import Progress, run
-from pipeline.run.pool import Event, Failure, LocalPool, Pool
-from pipeline.run.ray_pool import RayPool, _Actor, cluster_gpus
-from pipeline.run.scheduler import Job, Remedy
-from pipeline.run.worker import WorkerCounts
+from pipeline.run.driver import run
+from pipeline.run.failure import Failure
+from pipeline.run.pool import Event, LocalPool, Pool
+from pipeline.run.progress import Progress, WorkerCounts
+from pipeline.run.ray_cluster import cluster_gpus
+from pipeline.run.ray_pool import RayPool, _Actor
+from tests.pipeline.attempts import attempt_at
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
 from tests.pipeline.pool_contract import PoolContract
@@ -189,19 +192,19 @@ class TestStarts:
 
 
 LOST = ActorDiedError()
-JOB_DONE = Failure(cause="Test", message="the end of a job")
+DONE = Failure(cause="Test", message="the end of an attempt")
 
 
 class Member:
     """Stands for an actor: each of its calls ends at once, as the script of all members says."""
 
     script: ClassVar[list[Exception | WorkerCounts]] = []
-    """Of each set-up and then each job in turn: what it raises, or how far the actor is."""
+    """Of each set-up and then each attempt in turn: what it raises, or how far the actor is."""
 
     def __init__(self, _config: WorkerConfig, name: str) -> None:
         self.name = name
-        self.job: Job | None = None
-        self.next: Job | None = None
+        self.attempt: Attempt | None = None
+        self.next: Attempt | None = None
         self.pending: Any = ray.put(None)
         self.counts = WorkerCounts()
 
@@ -209,18 +212,18 @@ class Member:
     def idle(self) -> bool:
         return self.pending is None
 
-    def submit(self, job: Job, attempt: str) -> None:
-        self.job, self.pending = job, ray.put(None)
+    def submit(self, attempt: Attempt) -> None:
+        self.attempt, self.pending = attempt, ray.put(None)
 
-    def prepare(self, job: Job) -> None:
-        self.next = job
+    def prepare(self, attempt: Attempt) -> None:
+        self.next = attempt
 
     def collect(self) -> Event | None:
         result = self.script.pop(0)
         if isinstance(result, Exception):
             raise result
-        job, self.job, self.pending, self.counts = self.job, None, None, result
-        return None if job is None else Event(job=job, result=JOB_DONE)
+        attempt, self.attempt, self.pending, self.counts = self.attempt, None, None, result
+        return None if attempt is None else Event(attempt=attempt, result=DONE)
 
     def poll_progress(self) -> None:
         pass
@@ -241,29 +244,29 @@ def script(monkeypatch: pytest.MonkeyPatch) -> list[Exception | WorkerCounts]:
     return Member.script
 
 
-class TestJobsThatWait:
+class TestAttemptsThatWait:
     """With stand-ins for the actors: a busy one opens the video that comes next, and whoever is free takes it."""
 
-    def jobs(self, corpus: Corpus) -> list[Job]:
-        return [Job(task=task, identity="i", number=1) for task in corpus.tasks]
+    def attempts(self, corpus: Corpus) -> list[Attempt]:
+        return [attempt_at(task) for task in corpus.tasks]
 
     def pool(self, config: WorkerConfig, script: list[Exception | WorkerCounts], workers: int) -> RayPool:
         script += [WorkerCounts()] * workers  # their set-ups
         return RayPool(config, workers=workers, gpus_per_worker=0)
 
-    def wait(self, pool: RayPool) -> list[Job]:
-        return [event.job for event in pool.wait(0.1)]
+    def wait(self, pool: RayPool) -> list[Attempt]:
+        return [event.attempt for event in pool.wait(0.1)]
 
-    def test_one_job_waits_for_every_busy_actor(
+    def test_one_attempt_waits_for_every_busy_actor(
         self, corpus: Corpus, config: WorkerConfig, script: list[Exception | WorkerCounts]
     ) -> None:
-        one, two, *_ = self.jobs(corpus)
+        one, two, *_ = self.attempts(corpus)
         with self.pool(config, script, workers=1) as pool:
             assert pool.idle() == 0  # not set up
             assert self.wait(pool) == [] and pool.idle() == 1
-            pool.submit(one, "a")
+            pool.submit(one)
             assert (pool.idle(), pool.waiting()) == (1, [])
-            pool.submit(two, "a")
+            pool.submit(two)
             assert (pool.idle(), pool.waiting()) == (0, [two])
             assert pool._members[0].next is two
             script += [WorkerCounts()] * 2
@@ -274,17 +277,17 @@ class TestJobsThatWait:
     def test_each_actor_gets_what_it_has_opened(
         self, corpus: Corpus, config: WorkerConfig, script: list[Exception | WorkerCounts]
     ) -> None:
-        jobs = self.jobs(corpus)
+        attempts = self.attempts(corpus)
         with self.pool(config, script, workers=2) as pool:
             self.wait(pool)
-            for job in jobs:
-                pool.submit(job, "a")
+            for attempt in attempts:
+                pool.submit(attempt)
             opened = {member.name: member.next for member in pool._members}
-            assert list(opened.values()) == jobs[2:]
+            assert list(opened.values()) == attempts[2:]
             pool._waiting.reverse()  # not by the order in which they wait
             script += [WorkerCounts()] * 2
             assert len(self.wait(pool)) == 2
-            assert {member.name: member.job for member in pool._members} == opened
+            assert {member.name: member.attempt for member in pool._members} == opened
 
     def test_what_a_lost_actor_had_opened_goes_to_the_first_that_is_free(
         self,
@@ -295,19 +298,22 @@ class TestJobsThatWait:
     ) -> None:
         class TheFirstIsLost(Member):
             def collect(self) -> Event | None:
-                self.script.append(LOST if self.job and self.name == "actor-1" else WorkerCounts())
+                self.script.append(LOST if self.attempt and self.name == "actor-1" else WorkerCounts())
                 return super().collect()
 
         monkeypatch.setattr("pipeline.run.ray_pool._Member", TheFirstIsLost)
-        one, two, three, _ = self.jobs(corpus)
+        one, two, three, _ = self.attempts(corpus)
         with RayPool(config, workers=2, gpus_per_worker=0) as pool:
             self.wait(pool)
-            for job in (one, two, three):
-                pool.submit(job, "a")
+            for attempt in (one, two, three):
+                pool.submit(attempt)
             assert pool._members[0].next is three
-            causes = {event.job.task.video_id: cast(Failure, event.result).cause for event in pool.wait(0.1)}
+            causes = {event.attempt.task.video_id: cast(Failure, event.result).cause for event in pool.wait(0.1)}
             assert causes == {one.task.video_id: "WorkerLost", two.task.video_id: "Test"}
-            assert [(member.name, member.job) for member in pool._members] == [("actor-2", three), ("actor-3", None)]
+            assert [(member.name, member.attempt) for member in pool._members] == [
+                ("actor-2", three),
+                ("actor-3", None),
+            ]
             assert pool.waiting() == []
 
 
@@ -315,42 +321,42 @@ class TestLossesInTurn:
     """With stand-ins for the actors: what the driver makes of a long run of losses."""
 
     @pytest.fixture
-    def job(self, corpus: Corpus) -> Job:
-        return Job(task=corpus.tasks[0], identity="i", number=1)
+    def video(self, corpus: Corpus) -> Attempt:
+        return attempt_at(corpus.tasks[0])
 
     def pool(self, config: WorkerConfig) -> RayPool:
         return RayPool(config, workers=1, gpus_per_worker=0)
 
-    def attempt(self, pool: RayPool, job: Job) -> Failure:
-        """Wait for a worker, give it the job, wait for its end."""
+    def attempt(self, pool: RayPool, video: Attempt) -> Failure:
+        """Wait for a worker, give it the video, wait for its end."""
         while not pool.idle():
             assert pool.wait(0.1) == []
-        pool.submit(job, "a")
+        pool.submit(video)
         (event,) = pool.wait(0.1)
-        assert isinstance(event.result, Failure) and event.job is job
+        assert isinstance(event.result, Failure) and event.attempt is video
         return event.result
 
     def test_losses_in_set_up_between_successes_do_not_end_a_run(
-        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], video: Attempt
     ) -> None:
         lost_in_setup: list[Exception] = [LOST, StoreUnavailable("no answer")]
         for _ in range(3):
             script += [*lost_in_setup, WorkerCounts(), WorkerCounts(), LOST]
         with self.pool(config) as pool:
             for _ in range(3):
-                assert self.attempt(pool, job) == JOB_DONE
-                assert self.attempt(pool, job).cause == "WorkerLost"
+                assert self.attempt(pool, video) == DONE
+                assert self.attempt(pool, video).cause == "WorkerLost"
         assert script == []
 
     @pytest.mark.parametrize(
         "error", [LOST, StoreUnavailable("no answer"), WorkerLost("a bug")], ids=["dead", "store", "bug"]
     )
     def test_three_in_a_row_do(
-        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job, error: Exception
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], video: Attempt, error: Exception
     ) -> None:
         script += [LOST, WorkerCounts(), LOST, error, error, error]
         with self.pool(config) as pool:
-            assert self.attempt(pool, job).cause == "WorkerLost"
+            assert self.attempt(pool, video).cause == "WorkerLost"
             with pytest.raises(
                 WorkerLost, match=f"3 workers in a row could not start: {re.escape(str(error))}"
             ) as raised:
@@ -360,7 +366,11 @@ class TestLossesInTurn:
         assert script == []
 
     def test_a_place_where_no_actor_starts_does_not_end_a_run_that_goes_on(
-        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job, monkeypatch: pytest.MonkeyPatch
+        self,
+        config: WorkerConfig,
+        script: list[Exception | WorkerCounts],
+        video: Attempt,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         class OnlyTheFirst(Member):
             def collect(self) -> Event | None:
@@ -370,7 +380,7 @@ class TestLossesInTurn:
         monkeypatch.setattr("pipeline.run.ray_pool._Member", OnlyTheFirst)
         with RayPool(config, workers=2, gpus_per_worker=0) as pool:
             for _ in range(5):
-                assert self.attempt(pool, job) == JOB_DONE
+                assert self.attempt(pool, video) == DONE
             assert pool._started > 5
         assert script == []
 
@@ -395,15 +405,19 @@ class TestLossesInTurn:
             assert script == [] and pool.idle() == 1
 
     def test_after_a_lack_of_memory_the_actor_is_a_fresh_one(
-        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job, monkeypatch: pytest.MonkeyPatch
+        self,
+        config: WorkerConfig,
+        script: list[Exception | WorkerCounts],
+        video: Attempt,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        lack = Failure(cause="OutOfMemory", message="no memory", retryable=True)
-        monkeypatch.setattr("tests.pipeline.test_ray_pool.JOB_DONE", lack)
+        lack = Failure(cause="OutOfMemory", message="no memory", remedy=Remedy.SMALLER)
+        monkeypatch.setattr("tests.pipeline.run.test_ray_pool.DONE", lack)
         done = WorkerCounts(frames_done=3, frames_begun=3, videos_begun=1)
         script += [WorkerCounts(), done, WorkerCounts(), done]
         with self.pool(config) as pool:
-            assert self.attempt(pool, job) == lack
-            assert self.attempt(pool, job) == lack
+            assert self.attempt(pool, video) == lack
+            assert self.attempt(pool, video) == lack
             assert [member.name for member in pool._members] == ["actor-3"]
             assert pool.counts() == done + done
 
@@ -420,15 +434,15 @@ class TestLossesInTurn:
         self,
         config: WorkerConfig,
         script: list[Exception | WorkerCounts],
-        job: Job,
+        video: Attempt,
         error: Exception,
         remedy: Remedy,
     ) -> None:
         script += [WorkerCounts(), error]
         with self.pool(config) as pool:
-            failure = self.attempt(pool, job)
+            failure = self.attempt(pool, video)
         assert failure.remedy is remedy
-        assert repr(job.task.video_id) in failure.message and failure.worker == "actor-1"
+        assert repr(video.task.video_id) in failure.message and failure.worker == "actor-1"
 
     def test_wrong_input_ends_a_run_at_once(self, config: WorkerConfig, script: list[Exception | WorkerCounts]) -> None:
         script += [InvalidInput("no GPU")]
@@ -436,26 +450,26 @@ class TestLossesInTurn:
             pool.wait(0.1)
 
     def test_what_a_lost_actor_did_stays_counted_and_its_video_is_begun_again(
-        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], video: Attempt
     ) -> None:
         """It had ended one video of 5 frames and was in the second, of 12, when it was lost."""
         script += [WorkerCounts(), WorkerCounts(frames_done=5, frames_begun=5, videos_begun=1), LOST, WorkerCounts()]
         with self.pool(config) as pool:
-            self.attempt(pool, job)
+            self.attempt(pool, video)
             pool._members[0].counts = WorkerCounts(frames_done=8, frames_begun=17, videos_begun=2)
             assert pool.counts() == WorkerCounts(frames_done=8, frames_begun=17, videos_begun=2)
-            assert self.attempt(pool, job).cause == "WorkerLost"
+            assert self.attempt(pool, video).cause == "WorkerLost"
             assert pool.counts() == WorkerCounts(frames_done=8, frames_begun=8, videos_begun=1)
             pool.wait(0.1)
             pool._members[0].counts = WorkerCounts(frames_done=2, frames_begun=12, videos_begun=1)
             assert pool.counts() == WorkerCounts(frames_done=10, frames_begun=20, videos_begun=2)
 
     def test_an_actor_that_is_lost_before_its_first_video_counts_for_nothing(
-        self, config: WorkerConfig, script: list[Exception | WorkerCounts], job: Job
+        self, config: WorkerConfig, script: list[Exception | WorkerCounts], video: Attempt
     ) -> None:
         script += [LOST, WorkerCounts(), LOST]
         with self.pool(config) as pool:
-            self.attempt(pool, job)
+            self.attempt(pool, video)
             assert pool.counts() == WorkerCounts()
 
 

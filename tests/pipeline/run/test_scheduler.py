@@ -4,11 +4,15 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import Remedy
 from pipeline.input.manifest import PromptSource, VideoTask
-from pipeline.run.scheduler import Remedy, Scheduler, Work, cost, num_frames
+from pipeline.run.attempt import Work
+from pipeline.run.scheduler import Scheduler
+
+RUN = "20260102T030405-0123abcd"
 
 
 def make_task(video_id: str = "v", *, ids: tuple[int, ...] | None = None, **columns: Any) -> VideoTask:
@@ -20,7 +24,6 @@ def make_work(costs: list[float]) -> list[Work]:
     return [Work(task=make_task(f"v{n}"), identity=f"i{n}", cost=cost) for n, cost in enumerate(costs)]
 
 
-@settings(deadline=None, max_examples=80)
 @given(
     costs=st.lists(st.integers(0, 5), max_size=6),
     max_attempts=st.integers(1, 4),
@@ -30,7 +33,7 @@ def make_work(costs: list[float]) -> list[Work]:
 def test_every_video_succeeds_or_is_given_up_in_few_attempts(
     costs: list[float], max_attempts: int, workers: int, data: st.DataObject
 ) -> None:
-    scheduler = Scheduler(make_work(costs), max_attempts=max_attempts, pause_s=1.0)
+    scheduler = Scheduler(make_work(costs), RUN, max_attempts=max_attempts, pause_s=1.0)
     running: list[str] = []
     attempts: Counter[str] = Counter()
     over: Counter[str] = Counter()
@@ -41,13 +44,14 @@ def test_every_video_succeeds_or_is_given_up_in_few_attempts(
 
     now_s = 0.0
     while not scheduler.done:
-        while len(running) < workers and (job := scheduler.next(now_s)):
-            attempts[job.task.video_id] += 1
-            assert job.number == attempts[job.task.video_id]
-            assert job.smaller_blocks == (failed[job.task.video_id, Remedy.SMALLER] > 0)
-            assert counted(job.task.video_id) < max_attempts
-            assert job.identity == job.task.video_id.replace("v", "i")
-            running.append(job.task.video_id)
+        while len(running) < workers and (attempt := scheduler.next(now_s)):
+            attempts[attempt.task.video_id] += 1
+            assert attempt.number == attempts[attempt.task.video_id]
+            assert attempt.name == f"{RUN}-{attempt.number}"
+            assert attempt.smaller_blocks == (failed[attempt.task.video_id, Remedy.SMALLER] > 0)
+            assert counted(attempt.task.video_id) < max_attempts
+            assert attempt.work.identity == attempt.task.video_id.replace("v", "i")
+            running.append(attempt.task.video_id)
         assert len(running) == len(set(running))
         if not running:
             wait_s = scheduler.wait_s(now_s)
@@ -73,45 +77,44 @@ def test_every_video_succeeds_or_is_given_up_in_few_attempts(
     assert scheduler.next(now_s) is None and scheduler.wait_s(now_s) is None
 
 
-@settings(deadline=None, max_examples=30)
 @given(costs=st.lists(st.integers(0, 9), max_size=8))
 def test_the_longest_goes_first_and_equals_keep_their_order(costs: list[float]) -> None:
-    scheduler = Scheduler(make_work(costs))
-    order = [int(job.task.video_id[1:]) for job in iter(lambda: scheduler.next(0.0), None)]
+    scheduler = Scheduler(make_work(costs), RUN)
+    order = [int(attempt.task.video_id[1:]) for attempt in iter(lambda: scheduler.next(0.0), None)]
     assert order == sorted(range(len(costs)), key=lambda n: -costs[n])
 
 
 def test_a_retry_waits_and_the_pause_doubles() -> None:
-    scheduler = Scheduler(make_work([1.0]), max_attempts=3, pause_s=2.0, jitter=max)
+    scheduler = Scheduler(make_work([1.0]), RUN, max_attempts=3, pause_s=2.0, jitter=max)
     for failed_at_s, pause_s in ((10.0, 2.0), (20.0, 4.0)):
         assert scheduler.next(failed_at_s) is not None
         assert scheduler.failed("v0", Remedy.LATER, now_s=failed_at_s)
         assert scheduler.wait_s(failed_at_s + 0.5) == pytest.approx(pause_s - 0.5)
         assert scheduler.next(failed_at_s + pause_s - 0.01) is None
     assert scheduler.wait_s(99.0) == 0.0
-    job = scheduler.next(99.0)
-    assert job is not None and job.number == 3
+    attempt = scheduler.next(99.0)
+    assert attempt is not None and attempt.number == 3
     assert not scheduler.failed("v0", Remedy.LATER, now_s=99.0)
     assert scheduler.done
 
 
 def test_others_go_on_while_a_retry_waits() -> None:
-    scheduler = Scheduler(make_work([5.0, 1.0]))
+    scheduler = Scheduler(make_work([5.0, 1.0]), RUN)
     assert scheduler.next(0.0) is not None
     scheduler.failed("v0", Remedy.LATER, now_s=0.0)
-    job = scheduler.next(0.0)
-    assert job is not None and job.task.video_id == "v1"
+    attempt = scheduler.next(0.0)
+    assert attempt is not None and attempt.task.video_id == "v1"
 
 
 def test_bad_input_is_not_tried_again() -> None:
-    scheduler = Scheduler(make_work([1.0]))
+    scheduler = Scheduler(make_work([1.0]), RUN)
     scheduler.next(0.0)
     assert not scheduler.failed("v0", Remedy.NONE, now_s=0.0)
     assert scheduler.done
 
 
 def test_out_of_memory_is_tried_once_more_in_smaller_blocks_at_once() -> None:
-    scheduler = Scheduler(make_work([1.0]))
+    scheduler = Scheduler(make_work([1.0]), RUN)
     first = scheduler.next(0.0)
     assert first is not None and not first.smaller_blocks
     assert scheduler.failed("v0", Remedy.SMALLER, now_s=0.0)
@@ -122,65 +125,39 @@ def test_out_of_memory_is_tried_once_more_in_smaller_blocks_at_once() -> None:
 
 
 def test_smaller_blocks_stay_small_when_the_worker_is_lost() -> None:
-    scheduler = Scheduler(make_work([1.0]))
+    scheduler = Scheduler(make_work([1.0]), RUN)
     for remedy in (Remedy.SMALLER, Remedy.LATER):
         assert scheduler.next(99.0)
         assert scheduler.failed("v0", remedy, now_s=0.0)
-    job = scheduler.next(99.0)
-    assert job is not None and job.smaller_blocks
+    attempt = scheduler.next(99.0)
+    assert attempt is not None and attempt.smaller_blocks
 
 
 def test_preemption_is_nobody_s_fault() -> None:
     """However often a machine is taken away: the video is begun again at once, with a number of its own."""
-    scheduler = Scheduler(make_work([1.0]), max_attempts=2)
+    scheduler = Scheduler(make_work([1.0]), RUN, max_attempts=2)
     for number in range(1, 9):
-        job = scheduler.next(0.0)
-        assert job is not None and job.number == number
+        attempt = scheduler.next(0.0)
+        assert attempt is not None and attempt.number == number
         assert scheduler.failed("v0", Remedy.ANEW, now_s=0.0)
     for more in (True, False):
         assert scheduler.next(99.0)
         assert scheduler.failed("v0", Remedy.LATER, now_s=0.0) is more
 
 
-@settings(deadline=None, max_examples=30)
 @given(jitter=st.floats(0, 1))
 def test_pauses_differ_by_up_to_half(jitter: float) -> None:
     """Many that a store refused together do not come back together."""
-    scheduler = Scheduler(make_work([1.0]), pause_s=4.0, jitter=lambda low, high: low + jitter * (high - low))
+    scheduler = Scheduler(make_work([1.0]), RUN, pause_s=4.0, jitter=lambda low, high: low + jitter * (high - low))
     scheduler.next(0.0)
     scheduler.failed("v0", Remedy.LATER, now_s=0.0)
     assert scheduler.wait_s(0.0) == pytest.approx(2.0 + 2.0 * jitter)
 
 
 def test_it_is_not_done_while_a_video_runs() -> None:
-    scheduler = Scheduler(make_work([1.0]))
+    scheduler = Scheduler(make_work([1.0]), RUN)
     assert not scheduler.done
     scheduler.next(0.0)
     assert not scheduler.done and scheduler.next(0.0) is None and scheduler.wait_s(0.0) is None
     scheduler.succeeded("v0")
     assert scheduler.done
-
-
-def test_the_cost_is_frames_times_pixels_times_channels() -> None:
-    task = make_task(ids=(4, 9), num_frames=10, height=6, width=8)
-    assert cost(task, size_bytes=1) == 10 * 6 * 8 * 3
-
-
-def test_only_the_frames_of_a_span_cost() -> None:
-    size: dict[str, Any] = {"height": 6, "width": 8}
-    assert cost(make_task(num_frames=10, start_frame=7, **size), 1) == 3 * 48 * 2
-    assert cost(make_task(num_frames=10, start_frame=2, end_frame=5, **size), 1) == 3 * 48 * 2
-    assert cost(make_task(start_frame=2, end_frame=5, **size), 1) == 3 * 48 * 2
-
-
-@pytest.mark.parametrize("columns", [{}, {"num_frames": 10}, {"height": 6, "width": 8}])
-def test_without_counts_the_size_of_the_file_decides(columns: dict[str, Any]) -> None:
-    task = make_task(**columns)
-    assert 0 < cost(task, 1000) < cost(task, 2000)
-    assert cost(make_task(ids=(1, 2, 3)), 1000) == 2 * cost(make_task(ids=(1,)), 1000)
-
-
-def test_the_frames_of_a_task() -> None:
-    assert num_frames(make_task()) is None
-    assert num_frames(make_task(num_frames=10, start_frame=4)) == 6
-    assert num_frames(make_task(start_frame=2, end_frame=5)) == 3

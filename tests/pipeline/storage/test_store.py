@@ -17,9 +17,10 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from pipeline.errors import InvalidInput, InvalidOutput, PipelineError, StoreUnavailable
+from pipeline.errors import InvalidInput, InvalidOutput, PipelineError, Remedy, StoreUnavailable
 from pipeline.storage import failures as store_failures
-from pipeline.storage.store import Fingerprints, Store, is_folder, open_url, read_url
+from pipeline.storage.fingerprints import Fingerprints
+from pipeline.storage.store import Store, is_folder, open_url, read_url
 from tests.pipeline import racers
 from tests.pipeline.stores import Pauses, exists
 
@@ -408,7 +409,7 @@ class TestRemoteStore:
         _fail(fake_s3, "read", _client_error("EndpointConnectionError"))
         with pytest.raises(StoreUnavailable, match=r"fakes3://bucket/f.*EndpointConnectionError") as caught:
             store.get("f")
-        assert caught.value.retryable
+        assert caught.value.remedy is Remedy.LATER
 
     def test_missing_credentials_are_not_retryable(self, fake_s3: type[FakeS3]) -> None:
         _fail(fake_s3, "read", _client_error("NoCredentialsError"))

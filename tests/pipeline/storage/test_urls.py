@@ -4,11 +4,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidInput
-from pipeline.storage.store import Fingerprints, Store, open_url, read_url
+from pipeline.storage.fingerprints import Fingerprints
+from pipeline.storage.store import Store, open_url, read_url
 from pipeline.storage.urls import absolute_url, name_of, parent_url, resolve
 
 NAME_PART = st.text("abcXYZ019 _-.é#?%", min_size=1, max_size=12).filter(lambda part: part.strip(". "))
@@ -58,7 +59,6 @@ def test_resolve(uri: str, base: str, expected: str) -> None:
     root=st.sampled_from(["s3://bucket", "memory://", "file:///"]),
     parts=st.lists(NAME_PART, min_size=1, max_size=4),
 )
-@settings(deadline=None, max_examples=60)
 def test_parent_and_name_undo_a_join(root: str, parts: list[str]) -> None:
     url = Store(root).url_of("/".join(parts))
     assert name_of(url) == parts[-1]

@@ -1,0 +1,140 @@
+"""What a segmenter holds between two frames, as values and as bytes, so that a video can go on elsewhere.
+
+The bytes are a safetensors file: the rows as tensors, all else as JSON in its header. Nothing in them is executed.
+
+Legend: M stored rows of a channel, C key width, V value width.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from safetensors import SafetensorError
+from torch import Tensor
+
+from model.errors import BadState
+from model.tensor_file import pack, unpack
+
+STATE_VERSION = 1
+"""Raised by hand when a state of before can no longer be gone on with."""
+_HEADER = "segmenter"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelState:
+    """One channel's stored rows, on the CPU; what they mean, `model.bank.FeatureRows` says."""
+
+    key: Tensor
+    """[M, C]"""
+    value: Tensor
+    """[M, V]"""
+    inserted: Tensor
+    """[M]"""
+    use: Tensor
+    """[M]"""
+    prompt: Tensor
+    """[M]"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BankState:
+    """All that a bank holds."""
+
+    channels: Mapping[int, ChannelState]
+    prompts: Mapping[int, int]
+    """Prompts that each channel has had."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterState:
+    """All that a segmenter needs to go on with the next frame, and what it was made with."""
+
+    version: int = STATE_VERSION
+    settings: Mapping[str, object]
+    """The configuration, as far as it can change a mask (`model.effect.effective`)."""
+    weights: str
+    """The network's fingerprint."""
+    step: int
+    """Frames seen."""
+    planned: tuple[int, ...]
+    """Objects that were announced."""
+    objects: tuple[int, ...]
+    """Objects prompted so far."""
+    bank: BankState
+
+    def check(self, *, settings: Mapping[str, object], weights: str) -> None:
+        """Refuse a state that a segmenter with these settings and weights would not have made.
+
+        Raises:
+            BadState: another version, other settings or other weights, each by its name.
+        """
+        _check_version(self.version)
+        if different := _differences(self.settings, settings):
+            raise BadState("; ".join(different) + ": go on with the same settings, or begin the video anew")
+        if self.weights != weights:
+            raise BadState(
+                f"this state was made with the weights {self.weights}, this segmenter has {weights}: "
+                "go on with the same checkpoint, or begin the video anew"
+            )
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file."""
+        rows = {
+            f"{channel}.{name}": tensor
+            for channel, stored in self.bank.channels.items()
+            for name, tensor in vars(stored).items()
+        }
+        said = {name: value for name, value in vars(self).items() if name != "bank"}
+        held = {"channels": list(self.bank.channels), "prompts": list(self.bank.prompts.items())}
+        return pack(rows, {_HEADER: json.dumps({**said, **held})})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "SegmenterState":
+        """What `to_bytes` gave. Raises BadState for anything else, and for a state of another version."""
+        try:
+            return cls._parse(data)
+        except (SafetensorError, LookupError, ValueError, TypeError) as error:
+            raise BadState(f"these bytes are no state of a segmenter, or damaged ({error})") from error
+
+    @classmethod
+    def _parse(cls, data: bytes) -> "SegmenterState":
+        header, rows = unpack(data)
+        said = json.loads(header[_HEADER])
+        _check_version(said["version"])
+        names = [field.name for field in fields(ChannelState)]
+        channels = {
+            channel: ChannelState(**{name: rows[f"{channel}.{name}"] for name in names})
+            for channel in said.pop("channels")
+        }
+        bank = BankState(channels=channels, prompts=dict(said.pop("prompts")))
+        planned, objects = tuple(said.pop("planned")), tuple(said.pop("objects"))
+        return cls(**said, planned=planned, objects=objects, bank=bank)
+
+
+def _check_version(version: int) -> None:
+    if version != STATE_VERSION:
+        raise BadState(
+            f"this state has version {version}, this segmenter reads {STATE_VERSION}: "
+            "go on with the vos-batch that made it, or begin the video anew"
+        )
+
+
+def _differences(made: Mapping[str, object], own: Mapping[str, object]) -> list[str]:
+    made, own = _flat(made), _flat(own)
+    return [
+        f"this state was made {_said(made, name)}, this segmenter has {own.get(name, 'none')}"
+        for name in sorted(made.keys() | own.keys())
+        if (name in made, made.get(name)) != (name in own, own.get(name))
+    ]
+
+
+def _said(settings: Mapping[str, object], name: str) -> str:
+    return f"with {name} {settings[name]}" if name in settings else f"without {name}"
+
+
+def _flat(settings: Mapping[str, object], above: str = "") -> dict[str, object]:
+    """Nested settings by names like `bank.budget`."""
+    flat: dict[str, object] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
+    return flat

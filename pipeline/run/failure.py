@@ -1,0 +1,61 @@
+"""Why an attempt came to nothing, as a value that crosses process borders and becomes a row of `failures`."""
+
+import traceback
+from dataclasses import dataclass
+
+from pipeline.credentials import without_credentials
+from pipeline.errors import PipelineError, Remedy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why an attempt, or the plan for a video, came to nothing."""
+
+    cause: str
+    """Class name of the error."""
+    message: str
+    remedy: Remedy = Remedy.NONE
+    """What may help."""
+    frame_index: int | None = None
+    """Frame at which the network gave up."""
+    worker: str | None = None
+    host: str | None = None
+    """Machine of that worker; None: unknown, or planning."""
+    trace: str | None = None
+    """Where a bug of ours came up; None for what can be expected."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether another attempt may succeed."""
+        return self.remedy is not Remedy.NONE
+
+    @classmethod
+    def of(cls, error: BaseException, *, worker: str | None = None, host: str | None = None) -> "Failure":
+        """What there is to say of an error."""
+        expected = isinstance(error, PipelineError)
+        return cls(
+            cause=type(error).__name__,
+            message=_text(str(error) or repr(error)),
+            remedy=error.remedy if isinstance(error, PipelineError) else Remedy.NONE,
+            frame_index=getattr(error, "frame_index", None),
+            worker=worker,
+            host=host,
+            trace=None if expected else _text("".join(traceback.format_exception(error))),
+        )
+
+    def columns(self) -> dict[str, object]:
+        """Its columns of `failures`."""
+        return {
+            "cause": self.cause,
+            "message": self.message,
+            "frame_index": self.frame_index,
+            "retryable": self.retryable,
+            "worker": self.worker,
+            "host": self.host,
+            "trace": self.trace,
+        }
+
+
+def _text(text: str) -> str:
+    """Names of files need not be UTF-8; secrets of URLs go."""
+    return without_credentials(text.encode(errors="backslashreplace").decode())

@@ -1,0 +1,80 @@
+"""What is missing: the manifest held against what is committed. Nothing is changed by looking."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import InvalidInput, PipelineError
+from pipeline.input.manifest import VideoTask
+from pipeline.run.attempt import Work
+from pipeline.run.config import WorkerConfig
+from pipeline.run.failure import Failure
+from pipeline.run.identity import video_identity
+from pipeline.storage.fingerprints import Fingerprints
+
+_PIXELS_PER_BYTE = 16
+"""Rough: what a byte of a compressed video stands for, where the manifest gives no frame count and size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run has to do."""
+
+    work: tuple[Work, ...]
+    """In the order of the manifest."""
+    skipped: tuple[VideoTask, ...]
+    """What is complete."""
+    failed: tuple[tuple[VideoTask, Failure], ...]
+    """What cannot even be begun."""
+    identities: Mapping[str, str]
+    """By video_id, of all that could be looked at: the result that is wanted."""
+
+
+def plan(
+    tasks: Sequence[VideoTask],
+    config: WorkerConfig,
+    is_committed: Callable[[str, str], bool],
+    fingerprints: Fingerprints,
+) -> Plan:
+    """Sort the tasks; `is_committed` is asked by video_id and identity."""
+    settings = config.settings()
+    work, skipped, failed, identities = [], [], [], {}
+    for task in tasks:
+        try:
+            identity = _identity(task, fingerprints, config.checkpoint_fingerprint, settings)
+        except PipelineError as error:
+            failed.append((task, Failure.of(error.about(task.name))))
+            continue
+        identities[task.video_id] = identity
+        if is_committed(task.video_id, identity):
+            skipped.append(task)
+        else:
+            work.append(Work(task=task, identity=identity, cost=cost(task, fingerprints.size_of(task.video_uri))))
+    return Plan(work=tuple(work), skipped=tuple(skipped), failed=tuple(failed), identities=identities)
+
+
+def _identity(
+    task: VideoTask, fingerprints: Fingerprints, checkpoint_fingerprint: str, settings: Mapping[str, object]
+) -> str:
+    return video_identity(
+        task,
+        video_fingerprint=_fingerprint(fingerprints, task.video_uri, "video"),
+        mask_fingerprints=[_fingerprint(fingerprints, prompt.mask_uri, "mask") for prompt in task.prompts],
+        checkpoint_fingerprint=checkpoint_fingerprint,
+        settings=settings,
+    )
+
+
+def _fingerprint(fingerprints: Fingerprints, url: str, what: str) -> str:
+    try:
+        return fingerprints.of(url)
+    except FileNotFoundError as error:
+        raise InvalidInput(f"the {what} {url} does not exist; correct the manifest or put the file there") from error
+
+
+def cost(task: VideoTask, size_bytes: int) -> float:
+    """Frames x pixels x channels, from the manifest where it says, else from the size of the source."""
+    channels = 1 + max(1, len({i for prompt in task.prompts for i in prompt.object_ids or ()}))
+    frames = task.frames_in_span
+    if frames is None or not task.height or not task.width:
+        return float(size_bytes * _PIXELS_PER_BYTE * channels)
+    return float(frames * task.height * task.width * channels)

@@ -1,0 +1,138 @@
+"""The prompts of a video: what they speak for, how masks of a frame are combined, what is refused."""
+
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.errors import InvalidPrompt
+from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.input.prompts import load_prompts
+from tests.pipeline.input.pngs import IDS, disc, grey
+
+
+def task(folder: Path, *masks: tuple[int, NDArray[np.integer], tuple[int, ...] | None]) -> VideoTask:
+    sources = []
+    for number, (frame_index, labels, object_ids) in enumerate(masks):
+        path = folder / f"{number}.png"
+        path.write_bytes(grey(labels))
+        sources.append(PromptSource(frame_index=frame_index, mask_uri=f"file://{path}", object_ids=object_ids))
+    return VideoTask(video_id="clip", video_uri="file:///clip.mp4", prompts=tuple(sources), row=12)
+
+
+def test_a_prompt_speaks_for_the_ids_of_its_mask(tmp_path: Path) -> None:
+    prompts = load_prompts(task(tmp_path, (0, IDS, None), (4, IDS // 7 * 9, None)), 3, 4)
+    assert {frame: prompt.object_ids for frame, prompt in prompts.items()} == {0: (1, 3, 7), 4: (9,)}
+    np.testing.assert_array_equal(prompts[0].labels, IDS)
+    assert prompts.object_ids == (1, 3, 7, 9)
+
+
+def test_named_ids_leave_others_out_and_may_be_absent(tmp_path: Path) -> None:
+    labels = np.array([[1, 3, 255, 0]])
+    prompt = load_prompts(task(tmp_path, (2, labels, (3, 5))), 1, 4)[2]
+    assert prompt.object_ids == (3, 5)
+    np.testing.assert_array_equal(prompt.labels, [[0, 3, 255, 0]])
+
+
+def test_an_empty_mask_says_that_the_named_object_is_not_there(tmp_path: Path) -> None:
+    prompt = load_prompts(task(tmp_path, (2, np.zeros((2, 2), int), (4,))), 2, 2)[2]
+    assert prompt.object_ids == (4,)
+    assert not prompt.labels.any()
+
+
+def test_masks_of_one_frame_are_combined(tmp_path: Path) -> None:
+    one = np.array([[1, 1, 255, 255, 0, 0, 2]])
+    other = np.array([[0, 255, 2, 255, 255, 2, 0]])
+    prompts = load_prompts(task(tmp_path, (0, one, (1,)), (0, other, (2,))), 1, 7)
+    assert prompts[0].object_ids == (1, 2)
+    np.testing.assert_array_equal(prompts[0].labels, [[1, 1, 2, 255, 255, 2, 0]])
+
+
+def test_binary_masks_load_as_object_one(tmp_path: Path) -> None:
+    prompt = load_prompts(task(tmp_path, (0, disc(255), None)), 120, 160, binary_masks=True)[0]
+    assert prompt.object_ids == (1,)
+
+
+@pytest.mark.parametrize(
+    ("masks", "expected"),
+    [
+        ([(0, np.ones((3, 5), int), None)], "5 x 3, the video 4 x 3.*make the mask in the video's size"),
+        ([(0, np.zeros((3, 4), int), None)], "has no object"),
+        ([(0, IDS, (1,)), (0, np.where(IDS == 1, 2, 0), (2,))], "frame 0: its masks give 2 pixels to two objects"),
+        ([(0, np.where(IDS == 1, 255, 0), None)], "--binary-masks"),
+    ],
+)
+def test_faults_name_mask_or_frame(tmp_path: Path, masks: list, expected: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(InvalidPrompt, match=f"^(mask file://.*{expected}|{expected})"):
+        load_prompts(task(tmp_path, *masks), 3, 4)
+
+
+def test_a_missing_mask_is_named(tmp_path: Path) -> None:
+    wanted = task(tmp_path, (0, IDS, None))
+    (tmp_path / "0.png").unlink()
+    with pytest.raises(InvalidPrompt, match=r"^mask file://.*/0\.png: no such file"):
+        load_prompts(wanted, 3, 4)
+
+
+def test_a_folder_as_mask_is_named(tmp_path: Path) -> None:
+    wanted = task(tmp_path, (0, IDS, None))
+    (tmp_path / "0.png").unlink()
+    (tmp_path / "0.png").mkdir()
+    with pytest.raises(InvalidPrompt, match=r"^mask file://.*/0\.png: .*is a folder"):
+        load_prompts(wanted, 3, 4)
+
+
+def test_prompts_of_a_long_video_stay_compressed(tmp_path: Path) -> None:
+    """Sixty label maps of 1080 x 1920 would be 498 MB."""
+    labels = np.zeros((1080, 1920), np.uint8)
+    labels[200:900, 300:1500] = 4
+    (tmp_path / "m.png").write_bytes(grey(labels))
+    source = PromptSource(frame_index=0, mask_uri=f"file://{tmp_path}/m.png")
+    sources = tuple(replace(source, frame_index=10 * number) for number in range(60))
+    long = VideoTask(video_id="clip", video_uri="file:///clip.mp4", prompts=sources)
+    tracemalloc.start()
+    try:
+        prompts = load_prompts(long, 1080, 1920)
+        held, _ = tracemalloc.get_traced_memory()
+        np.testing.assert_array_equal(prompts[590].labels, labels)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(prompts) == 60
+    assert held < 20e6 and after < 20e6
+
+
+def test_prompts_are_a_mapping_by_frame(tmp_path: Path) -> None:
+    prompts = load_prompts(task(tmp_path, (2, IDS, (1, 7)), (5, IDS, (3,)), (9, IDS, (1,))), 3, 4)
+    assert list(prompts) == [2, 5, 9] and len(prompts) == 3
+    assert (5 in prompts, 4 in prompts) == (True, False)
+    assert prompts.get(4) is None
+    with pytest.raises(KeyError):
+        prompts[4]
+    assert [prompt.object_ids for prompt in prompts.values()] == [(1, 7), (3,), (1,)]
+    assert prompts.object_ids == (1, 3, 7)
+    first, again = prompts[2], prompts[2]
+    first.labels[:] = 0
+    np.testing.assert_array_equal(again.labels, np.where(IDS == 3, 0, IDS))
+    np.testing.assert_array_equal(prompts[2].labels, again.labels)
+
+
+def test_objects_that_are_named_but_not_there_are_among_the_ids(tmp_path: Path) -> None:
+    prompts = load_prompts(task(tmp_path, (0, IDS, (1, 8)), (0, IDS, (3,))), 3, 4)
+    assert prompts.object_ids == (1, 3, 8)
+    assert prompts[0].object_ids == (1, 3, 8)
+
+
+def test_every_prompt_is_checked_when_they_are_loaded(tmp_path: Path) -> None:
+    wanted = task(tmp_path, (0, IDS, None), (4, np.ones((3, 5), int), None))
+    with pytest.raises(InvalidPrompt, match=r"1\.png: is 5 x 3"):
+        load_prompts(wanted, 3, 4)
+
+
+def test_prompts_need_no_store_once_they_are_loaded(tmp_path: Path) -> None:
+    prompts = load_prompts(task(tmp_path, (0, IDS, None)), 3, 4)
+    (tmp_path / "0.png").unlink()
+    np.testing.assert_array_equal(prompts[0].labels, IDS)

@@ -1,0 +1,51 @@
+"""What is kept of an error: cause, words, remedy, and the trace of what nobody foresaw."""
+
+import pytest
+
+from pipeline.errors import InvalidPrompt, OutOfMemory, PipelineError, Preempted, Remedy, StoreUnavailable, WorkerLost
+from pipeline.output.schema import to_table
+from pipeline.run.failure import Failure
+
+
+def raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except Exception as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (InvalidPrompt("no object"), Remedy.NONE),
+        (StoreUnavailable("no answer"), Remedy.LATER),
+        (OutOfMemory("9 GiB", 4), Remedy.SMALLER),
+        (WorkerLost("gone"), Remedy.LATER),
+        (Preempted("gone"), Remedy.ANEW),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_foreseen_error_brings_its_remedy_and_no_trace(error: PipelineError, remedy: Remedy) -> None:
+    failure = Failure.of(raised(error), worker="w", host="h")
+    assert (failure.cause, failure.message, failure.remedy) == (type(error).__name__, str(error), remedy)
+    assert failure.retryable is (remedy is not Remedy.NONE)
+    assert failure.trace is None
+    assert failure.frame_index == getattr(error, "frame_index", None)
+
+
+def test_a_bug_is_kept_with_where_it_came_up() -> None:
+    failure = Failure.of(raised(TypeError("bad operand")))
+    assert failure.trace is not None
+    assert "in raised" in failure.trace and "TypeError: bad operand" in failure.trace
+    assert failure.remedy is Remedy.NONE
+
+
+def test_no_secret_is_kept() -> None:
+    failure = Failure.of(raised(ValueError("GET https://host/a?X-Amz-Signature=abc123 failed")))
+    assert "abc123" not in failure.message + str(failure.trace)
+
+
+def test_its_columns_fill_a_row_of_failures() -> None:
+    row = {"run_id": "r", "video_id": "v", "row": 1, "attempt": 1, "failed_at": "2026-01-02T03:04:05+00:00"}
+    (stored,) = to_table("failures", [{**row, **Failure.of(raised(KeyError("x"))).columns()}]).to_pylist()
+    assert stored["cause"] == "KeyError" and "KeyError: 'x'" in stored["trace"] and stored["retryable"] is False

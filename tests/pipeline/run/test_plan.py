@@ -1,0 +1,95 @@
+"""Planning looks and changes nothing: what is missing, what is complete, what cannot be begun."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.segmenter import SegmenterConfig
+from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.run.plan import Plan, cost, plan
+from pipeline.storage.fingerprints import Fingerprints
+from pipeline.storage.store import Store
+from tests.pipeline.corpus import Corpus, config_for, write_corpus
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    return write_corpus(tmp_path / "corpus")
+
+
+def planned(corpus: Corpus, *, committed: dict[str, str] | None = None, **settings: object) -> Plan:
+    known = committed or {}
+    config = config_for("memory://nowhere", **settings)
+    tasks = corpus.tasks + corpus.broken_tasks
+    return plan(tasks, config, lambda video_id, identity: known.get(video_id) == identity, Fingerprints())
+
+
+def ids(tasks: "tuple[VideoTask, ...]") -> list[str]:
+    return [task.video_id for task in tasks]
+
+
+def test_everything_is_missing_at_first_but_what_does_not_exist(corpus: Corpus) -> None:
+    found = planned(corpus)
+    assert [work.task.video_id for work in found.work] == ["walk", "two/objects", "folder", "span", "garbage", "beyond"]
+    assert found.skipped == ()
+    ((task, failure),) = found.failed
+    assert task.video_id == "missing" and failure.cause == "InvalidInput"
+    assert (
+        failure.message.startswith("video 'missing' (row 1): the video file://") and "does not exist" in failure.message
+    )
+
+
+def test_what_is_committed_is_skipped(corpus: Corpus) -> None:
+    identities = planned(corpus).identities
+    found = planned(corpus, committed={"walk": identities["walk"], "span": "another result"})
+    assert ids(found.skipped) == ["walk"]
+    assert "span" in [work.task.video_id for work in found.work]
+    assert found.identities == identities
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"segmenter": SegmenterConfig(max_side=32)}, {"checkpoint_fingerprint": "0" * 16}, {"binary_masks": True}],
+)
+def test_what_can_change_a_mask_changes_every_identity(corpus: Corpus, settings: dict[str, object]) -> None:
+    before, after = planned(corpus).identities, planned(corpus, **settings).identities
+    assert before.keys() == after.keys()
+    assert all(before[video_id] != after[video_id] for video_id in before)
+
+
+def test_a_changed_mask_changes_the_identity_of_its_video_alone(corpus: Corpus) -> None:
+    before = planned(corpus).identities
+    corpus.change_mask("walk-3.png")
+    after = planned(corpus).identities
+    assert {video_id for video_id in before if before[video_id] != after[video_id]} == {"span"}
+
+
+def test_looking_writes_nothing(corpus: Corpus) -> None:
+    store = Store(corpus.url)
+    before = store.list()
+    planned(corpus)
+    assert store.list() == before
+
+
+def make_task(*, ids: tuple[int, ...] | None = None, **columns: object) -> VideoTask:
+    prompt = PromptSource(frame_index=0, mask_uri="memory://m.png", object_ids=ids)
+    return replace(VideoTask(video_id="v", video_uri="memory://v.mp4", prompts=(prompt,)), **columns)  # type: ignore[arg-type]
+
+
+def test_the_cost_is_frames_times_pixels_times_channels() -> None:
+    task = make_task(ids=(4, 9), num_frames=10, height=6, width=8)
+    assert cost(task, size_bytes=1) == 10 * 6 * 8 * 3
+
+
+def test_only_the_frames_of_a_span_cost() -> None:
+    assert cost(make_task(num_frames=10, start_frame=7, height=6, width=8), 1) == 3 * 48 * 2
+    assert cost(make_task(num_frames=10, start_frame=2, end_frame=5, height=6, width=8), 1) == 3 * 48 * 2
+    assert cost(make_task(start_frame=2, end_frame=5, height=6, width=8), 1) == 3 * 48 * 2
+
+
+@pytest.mark.parametrize("columns", [{}, {"num_frames": 10}, {"height": 6, "width": 8}])
+def test_without_counts_the_size_of_the_file_decides(columns: dict[str, object]) -> None:
+    task = make_task(**columns)
+    assert 0 < cost(task, 1000) < cost(task, 2000)
+    assert cost(make_task(ids=(1, 2, 3)), 1000) == 2 * cost(make_task(ids=(1,)), 1000)
