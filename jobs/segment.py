@@ -6,6 +6,7 @@ The same as `python -m jobs.segment`, which is what `ray job submit` calls.
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, std
 from jobs.terminal.launch import SOME_FAILED, PoolKind, report, segment, tell_of_weights, worker_config
 from jobs.terminal.options import BinaryMasksOption
 from model.bank import BankConfig
+from model.ops import SegmentMeanBackend
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import VideoTask, read_manifest
@@ -35,11 +37,28 @@ def _chosen(tasks: Sequence[VideoTask], only: Sequence[str], limit: int | None) 
     return chosen if limit is None else chosen[:limit]
 
 
+def _check_loads(backend: SegmentMeanBackend) -> None:
+    if backend == "torch-scatter":
+        try:
+            import_module("torch_scatter")
+        except (ImportError, OSError) as error:  # OSError: it was built for another torch
+            raise InvalidInput(
+                f"--segment-mean torch-scatter does not load here ({error}): `make scatter` builds it; without the "
+                "option the masks are the same"
+            ) from error
+
+
 def _bank(
-    choice: BankChoice, budget: int | None, merge_threshold: float | None, update_rate: float | None
+    choice: BankChoice,
+    budget: int | None,
+    merge_threshold: float | None,
+    update_rate: float | None,
+    segment_mean: SegmentMeanBackend,
 ) -> BankConfig:
+    _check_loads(segment_mean)
     base = BankConfig.published() if choice is BankChoice.PUBLISHED else BankConfig()
     given = {"budget": budget, "merge_threshold": merge_threshold, "update_rate": update_rate}
+    base = replace(base, segment_mean=segment_mean)
     return replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
@@ -78,6 +97,9 @@ def segment_command(
     budget: Annotated[int | None, typer.Option(help="Features the bank may hold, over all objects.")] = None,
     merge_threshold: Annotated[float | None, typer.Option(help="Merge a feature above this cosine.")] = None,
     update_rate: Annotated[float | None, typer.Option(help="Weight of new features in a merge.")] = None,
+    segment_mean: Annotated[
+        SegmentMeanBackend, typer.Option(help="What computes the merges; torch-scatter must be built: make scatter.")
+    ] = BankConfig.segment_mean,
     object_chunk: Annotated[int | None, typer.Option(min=1, help="Objects at a time, to save memory.")] = None,
     binary_masks: BinaryMasksOption = False,
     torch_threads: Annotated[int, typer.Option(help="Threads of each worker on the CPU.")] = 1,
@@ -88,7 +110,7 @@ def segment_command(
     console = stdout()
     with exit_on_error():
         segmenter = SegmenterConfig(
-            bank=_bank(bank, budget, merge_threshold, update_rate),
+            bank=_bank(bank, budget, merge_threshold, update_rate, segment_mean),
             max_side=max_side,
             min_side=min_side,
             precision=precision,

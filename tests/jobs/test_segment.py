@@ -105,6 +105,42 @@ class TestRuns:
         assert tables.open(output, "videos").count_rows() == 1
 
 
+class TestSegmentMean:
+    def test_one_that_does_not_load_is_refused_before_any_video(
+        self, corpus: Corpus, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "torch_scatter", None)
+        result = call(corpus.manifest, output, "--segment-mean", "torch-scatter")
+        assert result.exit_code == 2
+        assert "error: --segment-mean torch-scatter does not load here" in result.output
+        assert "`make scatter` builds it" in result.output
+        assert not Path(output).exists()
+
+    def test_torch_needs_nothing_else(self, corpus: Corpus, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "torch_scatter", None)
+        assert call(corpus.manifest, output, "--only", "span", "--segment-mean", "torch").exit_code == 0
+        assert "nothing to do" in call(corpus.manifest, output, "--only", "span").output
+
+    @pytest.mark.scatter
+    def test_torch_scatter_gives_the_same_masks_and_is_no_other_result(
+        self, corpus: Corpus, output: str, tmp_path: Path
+    ) -> None:
+        pytest.importorskip("torch_scatter", reason="the torch-scatter extra is not installed: `make scatter`")
+        chosen = "--only", "two/objects", "--merge-threshold", "0.5"
+        assert call(corpus.manifest, output, *chosen).exit_code == 0
+        other = str(tmp_path / "scatter")
+        assert call(corpus.manifest, other, *chosen, "--segment-mean", "torch-scatter").exit_code == 0
+        assert merged(output) == merged(other) > 0
+        masks = [tables.open(where, "masks").to_table(columns=["rle"]) for where in (output, other)]
+        assert masks[0] == masks[1]
+        assert "nothing to do" in call(corpus.manifest, output, *chosen, "--segment-mean", "torch-scatter").output
+
+
+def merged(output: str) -> int:
+    """Features that were merged, over all frames."""
+    return int(sum(tables.open(output, "frames").to_table(columns=["merged"])["merged"].to_pylist()))
+
+
 class TestBrackets:
     """Any text is a path or an id; a console takes some for its own."""
 
