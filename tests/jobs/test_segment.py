@@ -33,22 +33,6 @@ from tests.pipeline.media import moving_square, write_video
 WAIT_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return write_corpus(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> str:
-    return str(tmp_path / "out")
-
-
-@pytest.fixture(autouse=True)
-def outside_of_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RAY_ADDRESS", "RAY_JOB_ID"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def call(*arguments: str) -> Result:
     return CliRunner().invoke(app, [*arguments, "--device", "cpu"], env={"COLUMNS": "200"})
 
@@ -71,9 +55,8 @@ class TestRuns:
         assert f"nothing to do: all 4 videos are complete in {output}" in result.output
 
     def test_broken_videos_are_named_and_exit_with_3(self, corpus: Corpus, output: str, tmp_path: Path) -> None:
-        manifest = Path(corpus.manifest.removeprefix("file://"))
-        both = manifest.with_name("both.jsonl")
-        both.write_text(manifest.read_text() + manifest.with_name("broken.jsonl").read_text())
+        both = corpus.folder / "both.jsonl"
+        both.write_text("".join((corpus.folder / name).read_text() for name in ("manifest.jsonl", "broken.jsonl")))
         result = call(str(both), output, "--only", "span", "--only", "missing", "--only", "garbage")
         assert result.exit_code == 3
         assert "1 videos (4 frames) segmented" in result.output
