@@ -11,7 +11,7 @@ import pytest
 from jobs.training.events import open_events
 from jobs.training.validation import Score
 from pipeline.storage.store import Store
-from tests.jobs.training.test_reports import learned
+from tests.jobs.training.reported import learned
 
 accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
