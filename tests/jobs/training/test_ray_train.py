@@ -12,7 +12,6 @@ from model.checkpoint import from_bytes, read_card
 from model.network import untrained
 from tests.jobs.material import trainable, write_stills
 
-pytest.importorskip("pandas", reason="Ray Train needs the train extra")
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
