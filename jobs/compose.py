@@ -3,6 +3,8 @@
 Made of the stills that training holds back, so that what a checkpoint scores on them it has not learnt.
 """
 
+from typing import Annotated
+
 import numpy as np
 import typer
 
@@ -27,13 +29,13 @@ app = typer.Typer(add_completion=False)
 
 @app.command(name="compose")
 def compose_command(
-    output: str = typer.Argument(metavar="OUTPUT", help="Folder of the clips: path or URL."),
-    stills: list[str] = typer.Option(..., metavar="FOLDER", help="images/ and masks/; may be repeated."),
-    clips: int = typer.Option(30, min=1),
-    frames: int = typer.Option(40, min=1, help="Frames a clip."),
-    side: int = typer.Option(256, min=16, help="Side of the square frames, in pixels."),
-    objects: tuple[int, int] = typer.Option((2, 4), help="Objects a clip: least and most."),
-    seed: int = typer.Option(0),
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Folder of the clips: path or URL.")],
+    stills: Annotated[list[str], typer.Option(metavar="FOLDER", help="images/ and masks/; may be repeated.")],
+    clips: Annotated[int, typer.Option(min=1)] = 30,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a clip.")] = 40,
+    side: Annotated[int, typer.Option(min=16, help="Side of the square frames, in pixels.")] = 256,
+    objects: Annotated[tuple[int, int], typer.Option(help="Objects a clip: least and most.")] = (2, 4),
+    seed: int = 0,
 ) -> None:
     """Compose clips of held-back stills, to measure a checkpoint on several objects."""
     console = stdout()

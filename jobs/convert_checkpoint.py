@@ -1,5 +1,7 @@
 """`vos-batch convert-checkpoint OFFICIAL.pth OUT.safetensors`: a published AFB-URR checkpoint in our format."""
 
+from typing import Annotated
+
 import typer
 
 from jobs.terminal.console import exit_on_error
@@ -21,8 +23,8 @@ def convert(official: str, output: str) -> str:
 
 @app.command(name="convert-checkpoint")
 def convert_command(
-    official: str = typer.Argument(metavar="OFFICIAL.pth", help="Published checkpoint: path or URL."),
-    output: str = typer.Argument(metavar="OUT.safetensors", help="File to write: path or URL."),
+    official: Annotated[str, typer.Argument(metavar="OFFICIAL.pth", help="Published checkpoint: path or URL.")],
+    output: Annotated[str, typer.Argument(metavar="OUT.safetensors", help="File to write: path or URL.")],
 ) -> None:
     """Convert a published AFB-URR checkpoint; nothing in it is executed."""
     with exit_on_error():

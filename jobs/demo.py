@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from jobs.pictures.film import Overlay, render_video
 from jobs.pictures.mp4 import write_mp4
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.terminal.launch import SOME_FAILED, report, segment, tell_of_weights, worker_config
+from jobs.terminal.options import CheckpointOption
 from model.clip import Clip
 from model.metrics import ObjectScore, score_sequence
 from model.segmenter import SegmenterConfig
@@ -126,8 +128,8 @@ app = typer.Typer(add_completion=False)
 
 @app.command(name="demo")
 def demo_command(
-    output: Path = typer.Option(Path("demo-output"), help="Folder for the videos, tables and pictures."),
-    checkpoint: str = typer.Option(DEFAULT_CHECKPOINT, metavar="NAME|PATH", help="Weights, as for segment."),
+    output: Annotated[Path, typer.Option(help="Folder for the videos, tables and pictures.")] = Path("demo-output"),
+    checkpoint: CheckpointOption = DEFAULT_CHECKPOINT,
 ) -> None:
     """Segment three small videos and show the result."""
     console = stdout()

@@ -1,5 +1,7 @@
 """`vos-batch evaluate OUTPUT --truth DIR`: J and F of the masks in an output, by the protocol of DAVIS 2017."""
 
+from typing import Annotated
+
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +11,7 @@ from jobs.datasets import listing
 from jobs.evaluation.scores import Evaluation, Protocol, SequenceScore, write_scores
 from jobs.evaluation.scoring import evaluate
 from jobs.terminal.console import exit_on_error, stdout
+from jobs.terminal.options import BinaryMasksOption
 from model.metrics import Scores, mean_scores
 from pipeline.storage.urls import absolute_url
 
@@ -63,14 +66,21 @@ app = typer.Typer(add_completion=False)
 
 @app.command(name="evaluate")
 def evaluate_command(
-    output: str = typer.Argument(metavar="OUTPUT", help="What segment wrote: path or URL."),
-    truth: str = typer.Option(metavar="DIR", help="Folder in DAVIS layout with Annotations in it: path or URL."),
-    resolution: str | None = typer.Option(None, help="The resolution folder, where there are several."),
-    all_frames: bool = typer.Option(
-        False, "--all-frames", help="Score each object from its first annotation on, not by the DAVIS 2017 protocol."
-    ),
-    parquet: str | None = typer.Option(None, metavar="FILE", help="Also write the scores to this path or URL."),
-    binary_masks: bool = typer.Option(False, "--binary-masks", help="255 is the object (DAVIS-2016)."),
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="What segment wrote: path or URL.")],
+    truth: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder in DAVIS layout with Annotations in it: path or URL.")
+    ],
+    resolution: Annotated[str | None, typer.Option(help="The resolution folder, where there are several.")] = None,
+    all_frames: Annotated[
+        bool,
+        typer.Option(
+            "--all-frames", help="Score each object from its first annotation on, not by the DAVIS 2017 protocol."
+        ),
+    ] = False,
+    parquet: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Also write the scores to this path or URL.")
+    ] = None,
+    binary_masks: BinaryMasksOption = False,
 ) -> None:
     """Score the masks of OUTPUT: J, F, J&F, recall and decay."""
     console = stdout()

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.progress import track
 from jobs.datasets.check import READERS, check
 from jobs.datasets.manifests import Layout, PromptChoice, build
 from jobs.terminal.console import WRONG_CALL, exit_on_error, stdout
+from jobs.terminal.options import BinaryMasksOption
 from pipeline.input.inspection import Inspection
 
 app = typer.Typer(no_args_is_help=True)
@@ -22,15 +24,19 @@ def manifest() -> None:
 
 @app.command("build")
 def build_command(
-    source: str = typer.Argument(metavar="SRC", help="Folder of the dataset: path or URL."),
-    output: str = typer.Option(help="Manifest to write: path or URL ending in .jsonl, .csv or .parquet."),
-    layout: Layout = typer.Option(help="davis, youtube-vos, or pairs: NAME.mp4 beside NAME.png."),
-    prompts: PromptChoice = typer.Option(
-        PromptChoice.FIRST, help="Of folders: each object's first mask, or all masks."
-    ),
-    set_file: str | None = typer.Option(None, "--set", help="Of folders: list of sequence names, one a line."),
-    resolution: str | None = typer.Option(None, help="davis: the resolution folder, where there are several."),
-    binary_masks: bool = typer.Option(False, "--binary-masks", help="255 is the object (DAVIS-2016)."),
+    source: Annotated[str, typer.Argument(metavar="SRC", help="Folder of the dataset: path or URL.")],
+    output: Annotated[str, typer.Option(help="Manifest to write: path or URL ending in .jsonl, .csv or .parquet.")],
+    layout: Annotated[Layout, typer.Option(help="davis, youtube-vos, or pairs: NAME.mp4 beside NAME.png.")],
+    prompts: Annotated[
+        PromptChoice, typer.Option(help="Of folders: each object's first mask, or all masks.")
+    ] = PromptChoice.FIRST,
+    set_file: Annotated[
+        str | None, typer.Option("--set", help="Of folders: list of sequence names, one a line.")
+    ] = None,
+    resolution: Annotated[
+        str | None, typer.Option(help="davis: the resolution folder, where there are several.")
+    ] = None,
+    binary_masks: BinaryMasksOption = False,
 ) -> None:
     """Write a manifest of a dataset's videos and masks."""
     with exit_on_error():
@@ -57,10 +63,12 @@ def _shown_on(console: Console) -> Callable[[Iterable[Inspection], int], Iterabl
 
 @app.command("check")
 def check_command(
-    manifest: str = typer.Argument(metavar="MANIFEST", help="Manifest: path or URL."),
-    output: str | None = typer.Option(None, help="Write it here, with num_frames, height and width of every video."),
-    binary_masks: bool = typer.Option(False, "--binary-masks", help="255 is the object (DAVIS-2016)."),
-    readers: int = typer.Option(READERS, min=1, help="Videos opened at a time."),
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Manifest: path or URL.")],
+    output: Annotated[
+        str | None, typer.Option(help="Write it here, with num_frames, height and width of every video.")
+    ] = None,
+    binary_masks: BinaryMasksOption = False,
+    readers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = READERS,
 ) -> None:
     """Open every video and mask of a manifest and report all faults."""
     console = stdout()

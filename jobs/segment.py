@@ -6,12 +6,16 @@ The same as `python -m jobs.segment`, which is what `ray job submit` calls.
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
+from importlib import import_module
+from typing import Annotated
 
 import typer
 
 from jobs.terminal.console import INTERRUPTED, exit_on_error, stdout
 from jobs.terminal.launch import SOME_FAILED, PoolKind, report, segment, tell_of_weights, worker_config
+from jobs.terminal.options import BinaryMasksOption
 from model.bank import BankConfig
+from model.ops import SegmentMeanBackend
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import VideoTask, read_manifest
@@ -34,11 +38,28 @@ def _chosen(tasks: Sequence[VideoTask], only: Sequence[str], limit: int | None) 
     return chosen if limit is None else chosen[:limit]
 
 
+def _check_loads(backend: SegmentMeanBackend) -> None:
+    if backend == "torch-scatter":
+        try:
+            import_module("torch_scatter")
+        except (ImportError, OSError) as error:  # OSError: it was built for another torch
+            raise InvalidInput(
+                f"--segment-mean torch-scatter does not load here ({error}): `make scatter` builds it; without the "
+                "option the masks are the same"
+            ) from error
+
+
 def _bank(
-    choice: BankChoice, budget: int | None, merge_threshold: float | None, update_rate: float | None
+    choice: BankChoice,
+    budget: int | None,
+    merge_threshold: float | None,
+    update_rate: float | None,
+    segment_mean: SegmentMeanBackend,
 ) -> BankConfig:
+    _check_loads(segment_mean)
     base = BankConfig.published() if choice is BankChoice.PUBLISHED else BankConfig()
     given = {"budget": budget, "merge_threshold": merge_threshold, "update_rate": update_rate}
+    base = replace(base, segment_mean=segment_mean)
     return replace(base, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
@@ -47,43 +68,56 @@ app = typer.Typer(add_completion=False)
 
 @app.command(name="segment")
 def segment_command(
-    manifest: str = typer.Argument(
-        metavar="MANIFEST", help="Manifest: path or URL of a .jsonl, .csv or .parquet file."
-    ),
-    output: str = typer.Argument(metavar="OUTPUT", help="Output folder: path or URL; empty or an earlier output."),
-    checkpoint: str = typer.Option(
-        DEFAULT_CHECKPOINT, metavar="NAME|PATH", help="Weights: a name, or a .safetensors path or URL."
-    ),
-    pool: PoolKind | None = typer.Option(None, help="Default: ray with several workers or inside a cluster."),
-    workers: int | None = typer.Option(None, min=1, help="Default: the cluster's GPUs, else 1."),
-    gpus_per_worker: float | None = typer.Option(None, min=0, help="Default: 1 where there are GPUs, else 0."),
-    device: Device = typer.Option("auto", help="auto: the GPU where there is one."),
-    max_side: int = typer.Option(SegmenterConfig.max_side, min=0, help="Longest side the network sees; 0 = no limit."),
-    min_side: int = typer.Option(
-        SegmenterConfig.min_side, min=0, help="Shortest side the network sees: smaller videos are enlarged."
-    ),
-    precision: Precision = typer.Option("fp32"),
-    memory_every: int = typer.Option(1, help="Memorize every n-th frame."),
-    refine: bool = typer.Option(True, help="Uncertain-region refinement."),
-    bank: BankChoice = typer.Option(BankChoice.DEFAULT, help="published: as the authors' code behaves."),
-    budget: int | None = typer.Option(None, help="Features the bank may hold, over all objects."),
-    merge_threshold: float | None = typer.Option(None, help="Merge a feature above this cosine."),
-    update_rate: float | None = typer.Option(None, help="Weight of new features in a merge."),
-    object_chunk: int | None = typer.Option(None, min=1, help="Objects at a time, to save memory."),
-    binary_masks: bool = typer.Option(False, "--binary-masks", help="255 is the object (DAVIS-2016)."),
-    torch_threads: int = typer.Option(1, help="Threads of each worker on the CPU."),
-    limit: int | None = typer.Option(None, min=1, help="Only the first N videos of the manifest."),
-    only: list[str] = typer.Option([], metavar="ID", help="Only this video; may be repeated."),
-    grace: float = typer.Option(GRACE_S, min=0, help="Seconds that replaced results stay for readers of them."),
-    not_exclusive: bool = typer.Option(
-        False, "--not-exclusive", help="Also on a store where a second run might slip in (docs/reliability.md)."
-    ),
+    manifest: Annotated[
+        str, typer.Argument(metavar="MANIFEST", help="Manifest: path or URL of a .jsonl, .csv or .parquet file.")
+    ],
+    output: Annotated[
+        str, typer.Argument(metavar="OUTPUT", help="Output folder: path or URL; empty or an earlier output.")
+    ],
+    checkpoint: Annotated[
+        str, typer.Option(metavar="NAME|PATH", help="Weights: a name, or a .safetensors path or URL.")
+    ] = DEFAULT_CHECKPOINT,
+    pool: Annotated[
+        PoolKind | None, typer.Option(help="Default: ray with several workers or inside a cluster.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cluster's GPUs, else 1.")] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(min=0, help="Default: 1 where there are GPUs, else 0.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="auto: the GPU where there is one.")] = "auto",
+    max_side: Annotated[
+        int, typer.Option(min=0, help="Longest side the network sees; 0 = no limit.")
+    ] = SegmenterConfig.max_side,
+    min_side: Annotated[
+        int, typer.Option(min=0, help="Shortest side the network sees: smaller videos are enlarged.")
+    ] = SegmenterConfig.min_side,
+    precision: Precision = "fp32",
+    memory_every: Annotated[int, typer.Option(help="Memorize every n-th frame.")] = 1,
+    refine: Annotated[bool, typer.Option(help="Uncertain-region refinement.")] = True,
+    bank: Annotated[BankChoice, typer.Option(help="published: as the authors' code behaves.")] = BankChoice.DEFAULT,
+    budget: Annotated[int | None, typer.Option(help="Features the bank may hold, over all objects.")] = None,
+    merge_threshold: Annotated[float | None, typer.Option(help="Merge a feature above this cosine.")] = None,
+    update_rate: Annotated[float | None, typer.Option(help="Weight of new features in a merge.")] = None,
+    segment_mean: Annotated[
+        SegmentMeanBackend, typer.Option(help="What computes the merges; torch-scatter must be built: make scatter.")
+    ] = BankConfig.segment_mean,
+    object_chunk: Annotated[int | None, typer.Option(min=1, help="Objects at a time, to save memory.")] = None,
+    binary_masks: BinaryMasksOption = False,
+    torch_threads: Annotated[int, typer.Option(help="Threads of each worker on the CPU.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos of the manifest.")] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this video; may be repeated.")] = None,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that replaced results stay for readers of them.")
+    ] = GRACE_S,
+    not_exclusive: Annotated[
+        bool, typer.Option("--not-exclusive", help="Also on a store where a second run might slip in.")
+    ] = False,
 ) -> None:
     """Segment every video of MANIFEST that is not complete in OUTPUT yet."""
     console = stdout()
     with exit_on_error():
         segmenter = SegmenterConfig(
-            bank=_bank(bank, budget, merge_threshold, update_rate),
+            bank=_bank(bank, budget, merge_threshold, update_rate, segment_mean),
             max_side=max_side,
             min_side=min_side,
             precision=precision,
@@ -91,7 +125,7 @@ def segment_command(
             refine=refine,
             object_chunk=object_chunk,
         )
-        tasks = _chosen(read_manifest(manifest), only, limit)
+        tasks = _chosen(read_manifest(manifest), only or (), limit)
         config = worker_config(
             output=output,
             checkpoint=checkpoint,

@@ -4,6 +4,8 @@ OUTPUT gets `last.safetensors` and `best.safetensors`, `log.jsonl`, TensorBoard 
 from). The same call goes on where the last one stopped, to the same weights.
 """
 
+from typing import Annotated
+
 import torch
 import typer
 
@@ -77,48 +79,71 @@ app = typer.Typer(add_completion=False)
 
 @app.command(name="train")
 def train_command(
-    output: str = typer.Argument(metavar="OUTPUT", help="Folder of this training: path or URL."),
-    stills: list[str] = typer.Option([], metavar="FOLDER", help="images/ and masks/; may be repeated."),
-    coco: tuple[str, str] | None = typer.Option(
-        None, metavar="IMAGES ANNOTATIONS", help="More stills: a folder and its JSON file in COCO format."
-    ),
-    davis: str | None = typer.Option(None, metavar="FOLDER", help="Sequences in DAVIS layout."),
-    set_file: str | None = typer.Option(None, "--set", metavar="FILE", help="Names of the sequences, one a line."),
-    resolution: str | None = typer.Option(None, metavar="NAME", help="The resolution folder of the sequences."),
-    run: tuple[str, str] | None = typer.Option(
-        None, metavar="OUTPUT MANIFEST", help="Learn from what segment wrote: prompted and certain frames."
-    ),
-    stage: Stage | None = typer.Option(None, help="Default: video where there are sequences, else pretrain."),
-    video_share: float | None = typer.Option(
-        None, min=0, max=1, help="Share of the clips that come from sequences; default: 0.5 in the video stage."
-    ),
-    init: str = typer.Option(
-        IMAGENET, metavar="imagenet|NAME|PATH", help="Where to start; the video stage from a pretrained checkpoint."
-    ),
-    steps: int = typer.Option(1500, min=1),
-    batch: int = typer.Option(4, min=1, help="Clips a step, over all workers."),
-    frames: int = typer.Option(3, min=2, help="Frames a clip."),
-    last_frames: int | None = typer.Option(
-        None, min=2, help="Frames a clip in the last quarter of the steps; default: as before."
-    ),
-    side: int = typer.Option(192, min=16, help="Side of the square crops, in pixels."),
-    max_objects: int = typer.Option(4, min=1, help="Objects a clip, at most."),
-    max_speed: float = typer.Option(2.0, min=0, help="How fast things move at the end; they begin with 1."),
-    learning_rate: float = typer.Option(TrainingConfig.learning_rate),
-    confidence_weight: float = typer.Option(TrainingConfig.confidence_weight),
-    precision: Precision = typer.Option(TrainingConfig.precision),
-    seed: int = typer.Option(0),
-    save_every: int = typer.Option(100, min=1, help="Steps between saves."),
-    validate_every: int = typer.Option(250, min=1, help="Steps between validations; each saves too."),
-    validate: str | None = typer.Option(
-        None, metavar="FOLDER", help="Validate on these sequences in DAVIS layout, not on clips of held-back stills."
-    ),
-    validate_set: str | None = typer.Option(None, metavar="FILE", help="Names of these sequences, one a line."),
-    validate_resolution: str | None = typer.Option(None, metavar="NAME", help="Their resolution folder."),
-    workers: int = typer.Option(1, min=1, help="Share each step's clips among so many, with Ray Train."),
-    torch_threads: int = typer.Option(1, min=1, help="Threads of each worker on the CPU."),
-    data_note: str = typer.Option("", help="What the data is and under which licences, for the model card."),
-    licence: str = typer.Option("", help="Licence of the weights, for the model card; shown to who uses them."),
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Folder of this training: path or URL.")],
+    stills: Annotated[
+        list[str] | None, typer.Option(metavar="FOLDER", help="images/ and masks/; may be repeated.")
+    ] = None,
+    coco: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="IMAGES ANNOTATIONS", help="More stills: a folder and its JSON file in COCO format."),
+    ] = None,
+    davis: Annotated[str | None, typer.Option(metavar="FOLDER", help="Sequences in DAVIS layout.")] = None,
+    set_file: Annotated[
+        str | None, typer.Option("--set", metavar="FILE", help="Names of the sequences, one a line.")
+    ] = None,
+    resolution: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The resolution folder of the sequences.")
+    ] = None,
+    run: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="OUTPUT MANIFEST", help="Learn from what segment wrote: prompted and certain frames."),
+    ] = None,
+    stage: Annotated[
+        Stage | None, typer.Option(help="Default: video where there are sequences, else pretrain.")
+    ] = None,
+    video_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of the clips that come from sequences; default: 0.5 in the video stage."
+        ),
+    ] = None,
+    init: Annotated[
+        str,
+        typer.Option(
+            metavar="imagenet|NAME|PATH", help="Where to start; the video stage from a pretrained checkpoint."
+        ),
+    ] = IMAGENET,
+    steps: Annotated[int, typer.Option(min=1)] = 1500,
+    batch: Annotated[int, typer.Option(min=1, help="Clips a step, over all workers.")] = 4,
+    frames: Annotated[int, typer.Option(min=2, help="Frames a clip.")] = 3,
+    last_frames: Annotated[
+        int | None, typer.Option(min=2, help="Frames a clip in the last quarter of the steps; default: as before.")
+    ] = None,
+    side: Annotated[int, typer.Option(min=16, help="Side of the square crops, in pixels.")] = 192,
+    max_objects: Annotated[int, typer.Option(min=1, help="Objects a clip, at most.")] = 4,
+    max_speed: Annotated[float, typer.Option(min=0, help="How fast things move at the end; they begin with 1.")] = 2.0,
+    learning_rate: float = TrainingConfig.learning_rate,
+    confidence_weight: float = TrainingConfig.confidence_weight,
+    precision: Precision = TrainingConfig.precision,
+    seed: int = 0,
+    save_every: Annotated[int, typer.Option(min=1, help="Steps between saves.")] = 100,
+    validate_every: Annotated[int, typer.Option(min=1, help="Steps between validations; each saves too.")] = 250,
+    validate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Validate on these sequences in DAVIS layout, not on clips of held-back stills."
+        ),
+    ] = None,
+    validate_set: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Names of these sequences, one a line.")
+    ] = None,
+    validate_resolution: Annotated[str | None, typer.Option(metavar="NAME", help="Their resolution folder.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Share each step's clips among so many, with Ray Train.")] = 1,
+    torch_threads: Annotated[int, typer.Option(min=1, help="Threads of each worker on the CPU.")] = 1,
+    data_note: Annotated[str, typer.Option(help="What the data is and under which licences, for the model card.")] = "",
+    licence: Annotated[
+        str, typer.Option(help="Licence of the weights, for the model card; shown to who uses them.")
+    ] = "",
 ) -> None:
     """Train a network, or go on with a training."""
     console = stdout()
@@ -135,7 +160,7 @@ def train_command(
                 seed=seed,
             ),
             stage=stage,
-            stills=[absolute_url(folder) for folder in stills],
+            stills=[absolute_url(folder) for folder in stills or ()],
             coco=_pair(coco),
             sequences=sequences,
             run=_pair(run),

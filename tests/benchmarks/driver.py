@@ -125,7 +125,6 @@ def _server(wanted: bool) -> Iterator[str]:
         yield ""
         return
     with moto() as server:
-        assert server, "moto is not installed: pip install 'vos-batch[dev]'"
         os.environ.update(server.environment)
         yield f"s3://{BUCKET}"
 

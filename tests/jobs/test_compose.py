@@ -8,19 +8,10 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from jobs.datasets.manifests import build
-from jobs.training.stills import is_held_back
 from pipeline.input.manifest import read_manifest
 from pipeline.input.masks import read_mask
-from tests.jobs.training.material import write_stills
-
-HELD_BACK = [f"s{number}" for number in range(60) if is_held_back(f"s{number}.jpg")]
-
-
-def composed(folder: Path, stills: Path, *options: str) -> Path:
-    arguments = ["compose", str(folder), "--stills", str(stills), "--clips", "3", "--frames", "6", "--side", "64"]
-    result = CliRunner().invoke(app, [*arguments, *options])
-    assert result.exit_code == 0, result.output
-    return folder
+from tests.jobs.composed import HELD_BACK, composed
+from tests.jobs.material import trainable, write_stills
 
 
 def written(root: Path) -> dict[str, bytes]:
@@ -57,12 +48,11 @@ def test_a_seed_makes_the_same_clips(tmp_path: Path, stills: Path) -> None:
 
 
 def test_stills_that_are_trained_on_are_not_used(tmp_path: Path, stills: Path) -> None:
-    more = write_stills(tmp_path / "more", [*HELD_BACK, "s0", "s1"])
-    assert not is_held_back("s0.jpg") and not is_held_back("s1.jpg")
+    more = write_stills(tmp_path / "more", [*HELD_BACK, *trainable(2)])
     assert written(composed(tmp_path / "a", more)) == written(composed(tmp_path / "b", stills))
 
 
 def test_without_held_back_stills_it_says_so(tmp_path: Path) -> None:
-    folder = write_stills(tmp_path / "stills", ["s0"])
+    folder = write_stills(tmp_path / "stills", trainable(1))
     result = CliRunner().invoke(app, ["compose", str(tmp_path / "o"), "--stills", str(folder)])
     assert result.exit_code == 2 and "no pictures" in result.output

@@ -75,9 +75,9 @@ def _score(folder: Path, labels: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]
 
 def _video_row() -> dict[str, object]:
     texts = dict.fromkeys(("codec", "host", "checkpoint", "code_version", "run_id"), "x")
-    numbers = dict.fromkeys(("width", "height", "rotation", "attempts", "frames_decoded", "bad_packets"), 1)
+    numbers = dict.fromkeys(("rotation", "attempts", "frames_decoded", "bad_packets"), 1)
     seconds = {f"seconds_{stage}": 0.0 for stage in ("decode", "network", "write", "total")}
-    numbers |= {"smaller_blocks": False}
+    numbers |= {"smaller_blocks": False, "height": 240, "width": 426}
     nulls = dict.fromkeys(("frames_expected", "fps", "resumed_from", "gpu"))
     return {
         **texts, **numbers, **seconds, **nulls,

@@ -6,17 +6,11 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 from typer.testing import CliRunner, Result
 
 from jobs import cli
 from jobs.evaluate import app
 from tests.jobs.evaluation.scored import labels, put_truth, put_video, shrinking, two_sequences
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> str:
-    return str(tmp_path / "out")
 
 
 def call(*arguments: str) -> Result:

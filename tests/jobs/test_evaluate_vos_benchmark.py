@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from vos_benchmark import benchmark as theirs
 
 from jobs.evaluation.scores import Evaluation
 from jobs.evaluation.scoring import evaluate
 from model.synthetic import make_clip
 from tests.jobs.evaluation.scored import labels, put_truth, put_video
 
-theirs = pytest.importorskip("vos_benchmark.benchmark", reason="vos-benchmark is not installed")
 LabelMaps = NDArray[np.uint8]
 Score = tuple[float, float]
 """J and F."""

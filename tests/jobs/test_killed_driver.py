@@ -15,7 +15,7 @@ from pipeline.output.lease import Lease, LeaseTimes
 from pipeline.run.driver import run
 from pipeline.run.pool import LocalPool
 from pipeline.storage.store import Store
-from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, digests, write_corpus
+from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, digests
 from tests.pipeline.media import moving_square, write_video
 
 SEGMENT = (sys.executable, "-m", "jobs.segment")
@@ -23,20 +23,11 @@ SETTINGS = ("--checkpoint", "untrained", "--device", "cpu", "--min-side", "0")
 WAIT_S = 300.0
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
+@pytest.fixture(scope="module")
+def corpus(corpus: Corpus) -> Corpus:
     """One video is so long that the others are committed while it goes on."""
-    corpus = write_corpus(tmp_path / "corpus")
-    write_video(tmp_path / "corpus" / "two.mp4", moving_square(300, HEIGHT, WIDTH))
+    write_video(corpus.folder / "two.mp4", moving_square(300, HEIGHT, WIDTH))
     return corpus
-
-
-def environment(mark: str) -> dict[str, str]:
-    """Of a driver with its own Ray; all that it starts inherits the mark."""
-    return {
-        **{name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "RAY_JOB_ID")},
-        "VOS_BATCH_TEST_MARK": mark,
-    }
 
 
 def marked(mark: str) -> list[str]:
@@ -63,14 +54,15 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 def test_a_driver_that_is_killed_is_started_again(corpus: Corpus, tmp_path: Path) -> None:
     """The new one waits until the lease of the dead one has run out."""
     output, mark = tmp_path / "out", uuid.uuid4().hex
+    environment = {**os.environ, "VOS_BATCH_TEST_MARK": mark}  # all that a driver starts inherits it
     call = [*SEGMENT, corpus.manifest, str(output), *SETTINGS, "--workers", "2"]
-    driver = subprocess.Popen(call, env=environment(mark), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    driver = subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: any((output / "_commits").glob("*.json")), "nothing is committed")
     driver.kill()
     driver.wait()
     before = digests(str(output))
     assert 2 <= len(before) < 8  # masks and frames of some of the four
-    again = subprocess.run(call, env=environment(mark), capture_output=True, text=True, timeout=WAIT_S, check=False)
+    again = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert again.returncode == 0, again.stderr
     assert "another driver (host " in again.stdout and "may still live" in again.stdout
     quiet = config_for(tmp_path / "quiet", segmenter=SegmenterConfig(min_side=0))
@@ -89,7 +81,7 @@ def test_a_second_driver_is_refused(corpus: Corpus, tmp_path: Path) -> None:
     store = Store(output)
     store.put("_vos-batch.json", b'{"format": "vos-batch", "schema_version": 1}')
     with Lease(store, "the first", times=LeaseTimes(refresh_s=0.2)):
-        second = subprocess.run(call, env=environment(""), capture_output=True, text=True, timeout=WAIT_S, check=False)
+        second = subprocess.run(call, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert second.returncode == 2
     assert f"{output} is being written by another driver" in second.stderr
     assert f"pid {os.getpid()}, run_id the first" in second.stderr

@@ -33,22 +33,6 @@ from tests.pipeline.media import moving_square, write_video
 WAIT_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return write_corpus(tmp_path_factory.mktemp("corpus"))
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> str:
-    return str(tmp_path / "out")
-
-
-@pytest.fixture(autouse=True)
-def outside_of_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RAY_ADDRESS", "RAY_JOB_ID"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def call(*arguments: str) -> Result:
     return CliRunner().invoke(app, [*arguments, "--device", "cpu"], env={"COLUMNS": "200"})
 
@@ -71,9 +55,8 @@ class TestRuns:
         assert f"nothing to do: all 4 videos are complete in {output}" in result.output
 
     def test_broken_videos_are_named_and_exit_with_3(self, corpus: Corpus, output: str, tmp_path: Path) -> None:
-        manifest = Path(corpus.manifest.removeprefix("file://"))
-        both = manifest.with_name("both.jsonl")
-        both.write_text(manifest.read_text() + manifest.with_name("broken.jsonl").read_text())
+        both = corpus.folder / "both.jsonl"
+        both.write_text("".join((corpus.folder / name).read_text() for name in ("manifest.jsonl", "broken.jsonl")))
         result = call(str(both), output, "--only", "span", "--only", "missing", "--only", "garbage")
         assert result.exit_code == 3
         assert "1 videos (4 frames) segmented" in result.output
@@ -103,6 +86,42 @@ class TestRuns:
         arguments = ["segment", corpus.manifest, output, "--only", "span", "--device", "cpu"]
         assert CliRunner().invoke(cli.app, arguments).exit_code == 0
         assert tables.open(output, "videos").count_rows() == 1
+
+
+class TestSegmentMean:
+    def test_one_that_does_not_load_is_refused_before_any_video(
+        self, corpus: Corpus, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "torch_scatter", None)
+        result = call(corpus.manifest, output, "--segment-mean", "torch-scatter")
+        assert result.exit_code == 2
+        assert "error: --segment-mean torch-scatter does not load here" in result.output
+        assert "`make scatter` builds it" in result.output
+        assert not Path(output).exists()
+
+    def test_torch_needs_nothing_else(self, corpus: Corpus, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "torch_scatter", None)
+        assert call(corpus.manifest, output, "--only", "span", "--segment-mean", "torch").exit_code == 0
+        assert "nothing to do" in call(corpus.manifest, output, "--only", "span").output
+
+    @pytest.mark.scatter
+    def test_torch_scatter_gives_the_same_masks_and_is_no_other_result(
+        self, corpus: Corpus, output: str, tmp_path: Path
+    ) -> None:
+        pytest.importorskip("torch_scatter", reason="the torch-scatter extra is not installed: `make scatter`")
+        chosen = "--only", "two/objects", "--merge-threshold", "0.5"
+        assert call(corpus.manifest, output, *chosen).exit_code == 0
+        other = str(tmp_path / "scatter")
+        assert call(corpus.manifest, other, *chosen, "--segment-mean", "torch-scatter").exit_code == 0
+        assert merged(output) == merged(other) > 0
+        masks = [tables.open(where, "masks").to_table(columns=["rle"]) for where in (output, other)]
+        assert masks[0] == masks[1]
+        assert "nothing to do" in call(corpus.manifest, output, *chosen, "--segment-mean", "torch-scatter").output
+
+
+def merged(output: str) -> int:
+    """Features that were merged, over all frames."""
+    return int(sum(tables.open(output, "frames").to_table(columns=["merged"])["merged"].to_pylist()))
 
 
 class TestBrackets:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from jobs.segment import app
 from pipeline.output import tables
 from pipeline.output.schema import SCHEMAS
-from tests.pipeline.corpus import CHECKPOINT, Corpus, write_corpus, write_rows
+from tests.pipeline.corpus import CHECKPOINT, Corpus, write_rows
 
 SECRETS = {name: f"5ec2e7-{name}" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
 SIGNED = "?X-Amz-Credential=5ec2e7&X-Amz-Signature=5ec2e7"
@@ -17,9 +17,8 @@ SIGNED = "?X-Amz-Credential=5ec2e7&X-Amz-Signature=5ec2e7"
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    folder = tmp_path_factory.mktemp("corpus")
-    corpus = write_corpus(folder)
+def corpus(corpus: Corpus) -> Corpus:
+    folder = corpus.folder
     (folder / f"garbage.mp4{SIGNED}").write_bytes(b"no video at all")
     mask = {"mask_uri": "walk-0.png", "mask_frame": 0}
     write_rows(
@@ -39,8 +38,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, secret in SECRETS.items():
         monkeypatch.setenv(name, secret)
-    for name in ("RAY_ADDRESS", "RAY_JOB_ID"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def call(manifest: str, output: Path | str, checkpoint: str = CHECKPOINT) -> Result:

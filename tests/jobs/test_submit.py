@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.output import tables
-from tests.pipeline.corpus import CHECKPOINT, Corpus, write_corpus
+from tests.pipeline.corpus import CHECKPOINT, Corpus
 from tests.s3.servers import free_port, wait_until_it_listens
 
 pytestmark = pytest.mark.ray
@@ -104,11 +104,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return write_corpus(tmp_path_factory.mktemp("corpus"))
 
 
 def segment(corpus: Corpus, output: Path) -> list[str]:

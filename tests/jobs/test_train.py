@@ -19,13 +19,13 @@ from jobs.train import app
 from jobs.training import curriculum, reports, settings
 from jobs.training.compose import Composition, draw_clip
 from jobs.training.sources import MovedStills
-from jobs.training.stills import Still, is_held_back
+from jobs.training.stills import Still
 from jobs.training.validation import Score, Validation
 from model.checkpoint import from_bytes, read_card
 from model.clip import Clip
 from model.network import AFBURR, untrained
 from pipeline.storage.store import Store
-from tests.jobs.training.material import still, trainable, write_sequence, write_stills
+from tests.jobs.material import held_back, still, trainable, write_sequence, write_stills
 
 ROOT = Path(__file__).parents[2]
 FOUR_STEPS = ("--steps", "4", "--save-every", "2", "--validate-every", "3")
@@ -41,9 +41,7 @@ def stills(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def validated(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Stills of which two are held back."""
-    names = [f"still{number}" for number in range(100)]
-    held_back = [name for name in names if is_held_back(f"{name}.jpg")][:2]
-    return str(write_stills(tmp_path_factory.mktemp("validated"), [*trainable(3), *held_back]))
+    return str(write_stills(tmp_path_factory.mktemp("validated"), [*trainable(3), *held_back(2)]))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -72,7 +72,6 @@ def test_the_nearest_pixel_is_taken() -> None:
     assert torch.equal(shrunk_labels(full, SMALL, ()), full[1::2, 1::2])
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
 def test_the_nearest_pixel_is_the_one_under_the_centre(height: int, width: int, h: int, w: int) -> None:
     full = torch.arange(height * width, dtype=torch.int32).reshape(height, width)

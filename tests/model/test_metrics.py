@@ -1,6 +1,4 @@
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,11 +20,8 @@ from model.metrics import (
     region_similarity,
     score_sequence,
 )
+from tests.reference import REFERENCE, expected, needs_reference, read_masks
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "clips" / "jf-reference"
-needs_reference = pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason=f"{REFERENCE} (masks with official scores) is absent"
-)
 Mask = NDArray[np.bool_]
 
 
@@ -38,15 +33,6 @@ def square(top: int, left: int, side: int = 100, height: int = 480, width: int =
 
 def empty() -> Mask:
     return np.zeros((480, 854), np.bool_)
-
-
-def read_masks(folder: Path) -> list[NDArray[np.uint8]]:
-    return [np.asarray(Image.open(path)) for path in sorted(folder.iterdir())]
-
-
-def expected() -> dict[str, dict[str, dict[str, object]]]:
-    loaded: dict[str, dict[str, dict[str, object]]] = json.loads((REFERENCE / "expected.json").read_text())
-    return loaded
 
 
 # --- the official numbers

@@ -100,7 +100,6 @@ def test_segment_mean_touches_only_the_targets_that_are_hit() -> None:
 @pytest.mark.scatter
 @pytest.mark.parametrize(("rows", "targets"), [(1, 1), (60, 7), (500, 20_000)])
 def test_torch_scatter_gives_the_same_mean(rows: int, targets: int) -> None:
-    pytest.importorskip("torch_scatter", reason="the torch-scatter extra is not installed: `make scatter` builds it")
     values, index = random_rows(2, rows, targets)
     hit, mean = segment_mean(values, index)
     hit_scatter, mean_scatter = segment_mean(values, index, "torch-scatter")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -78,7 +78,6 @@ PROMPTS = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=20)
 @given(st.sampled_from(list(CONFIGURATIONS)), PROMPTS, st.integers(0, len(FRAMES)), st.integers(0, len(FRAMES)))
 def test_interruptions_anywhere_change_nothing(
     name: str, prompted: dict[int, tuple[int, ...]], first: int, second: int

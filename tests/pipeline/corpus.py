@@ -66,6 +66,11 @@ class Corpus:
     url: str
 
     @property
+    def folder(self) -> Path:
+        """Where it is local."""
+        return Path(self.url.removeprefix("file://"))
+
+    @property
     def manifest(self) -> str:
         return f"{self.url}/manifest.jsonl"
 

@@ -1,7 +1,6 @@
 """S3 servers on 127.0.0.1 for tests, each a process of its own, and what a client needs to reach one.
 
-moto keeps conditional creates and asks nobody for a password; rclone asks, and ignores the condition. Neither
-is a dependency: `moto` and `rclone` return None where the server is not installed.
+moto keeps conditional creates and asks nobody for a password; rclone asks, and ignores the condition.
 """
 
 import importlib.util
@@ -56,11 +55,8 @@ def use(server: S3, environment: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def moto() -> Iterator[S3 | None]:
+def moto() -> Iterator[S3]:
     """Started for the time of the context."""
-    if importlib.util.find_spec("moto") is None:
-        yield None
-        return
     port = free_port()
     with _serving([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port):
         server = S3(endpoint=f"http://127.0.0.1:{port}")
@@ -70,7 +66,10 @@ def moto() -> Iterator[S3 | None]:
 
 @contextmanager
 def rclone(folder: Path) -> Iterator[S3 | None]:
-    """Started for the time of the context; the objects are files below `folder`, so they outlive it."""
+    """Started for the time of the context; the objects are files below `folder`, so they outlive it.
+
+    None where it is not installed: it has no wheel for some machines.
+    """
     program = _rclone_program()
     if program is None:
         yield None

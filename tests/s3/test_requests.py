@@ -72,12 +72,9 @@ def small_pages(environment: pytest.MonkeyPatch) -> Iterator[Throttle]:
     """Requests to a server whose listings come in small pages."""
     environment.setenv("MOTO_S3_DEFAULT_MAX_KEYS", str(PAGE))
     throttle = Throttle(lambda _number: False)
-    with moto() as server:
-        if server is None:
-            pytest.skip("moto is not installed")
-        with throttled(server, throttle) as proxy:
-            use(proxy, environment)
-            yield throttle
+    with moto() as server, throttled(server, throttle) as proxy:
+        use(proxy, environment)
+        yield throttle
 
 
 def test_what_is_missing_is_found_by_listings_alone(small_pages: Throttle) -> None:

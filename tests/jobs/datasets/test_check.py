@@ -16,16 +16,15 @@ from jobs.datasets.check import check
 from jobs.manifest import app
 from pipeline.errors import InvalidManifest
 from pipeline.input.manifest import read_manifest
-from tests.pipeline.corpus import FRAMES, HEIGHT, WIDTH, Corpus, png, write_corpus
+from tests.pipeline.corpus import FRAMES, HEIGHT, WIDTH, Corpus, png
 
 MASK = {"mask_uri": "walk-0.png", "mask_frame": 0}
 WALK = {"video_uri": "walk.mp4", **MASK}
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    folder = tmp_path_factory.mktemp("corpus")
-    corpus = write_corpus(folder)
+def corpus(corpus: Corpus) -> Corpus:
+    folder = corpus.folder
     (folder / "zero.mp4").touch()
     (folder / "pictures-without").mkdir()
     (folder / "zero.png").touch()
@@ -62,7 +61,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 
 
 def write(corpus: Corpus, name: str, rows: Iterable[dict[str, Any]]) -> str:
-    path = Path(corpus.url.removeprefix("file://")) / name
+    path = corpus.folder / name
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
 
@@ -112,7 +111,7 @@ def test_nothing_is_written_while_there_are_faults(corpus: Corpus, tmp_path: Pat
 
 
 def test_binary_masks_are_told_apart(corpus: Corpus) -> None:
-    path = Path(corpus.url.removeprefix("file://")) / "binary.png"
+    path = corpus.folder / "binary.png"
     path.write_bytes(png(np.full((HEIGHT, WIDTH), 255, np.uint8)))
     manifest = write(corpus, "binary.jsonl", [{"video_id": "a", **WALK, "mask_uri": "binary.png"}])
     assert "--binary-masks" in call(manifest).output

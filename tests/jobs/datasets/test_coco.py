@@ -13,7 +13,7 @@ from jobs.pictures.label_maps import LabelMap
 from pipeline.errors import InvalidInput
 from pipeline.input.frames import Rgb
 from pipeline.storage.store import Store
-from tests.jobs.training.material import picture, write
+from tests.jobs.material import picture, write
 
 HEIGHT, WIDTH = 60, 80
 NAME = "seen.jpg"

@@ -12,7 +12,7 @@ from jobs.datasets.masks import read_labels
 from jobs.pictures.decode import read_picture
 from pipeline.errors import InvalidInput
 from pipeline.storage.store import Store
-from tests.jobs.training.material import picture, two_boxes
+from tests.jobs.material import picture, two_boxes
 
 FRAMES, MASKS = ("0.jpg", "1.jpg"), ("0.png",)
 

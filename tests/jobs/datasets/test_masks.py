@@ -9,7 +9,7 @@ from jobs.datasets.masks import read_label_map, read_labels
 from jobs.pictures.encode import encode_png
 from pipeline.errors import InvalidInput, InvalidPrompt
 from pipeline.storage.store import Store
-from tests.jobs.training.material import two_boxes
+from tests.jobs.material import two_boxes
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from jobs.datasets.stills import picture_names, read_still
 from pipeline.errors import InvalidInput, InvalidPrompt
 from pipeline.storage.store import Store
-from tests.jobs.training.material import picture, two_boxes, write, write_stills
+from tests.jobs.material import picture, two_boxes, write, write_stills
 
 
 def test_pictures_come_in_plain_order(tmp_path: Path) -> None:

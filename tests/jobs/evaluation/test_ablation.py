@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from jobs.cli import app
 from jobs.evaluation.ablation import variants
 from model.segmenter import SegmenterConfig
-from tests.jobs.test_compose import HELD_BACK, composed
-from tests.jobs.training.material import write_stills
+from tests.jobs.composed import HELD_BACK, composed
+from tests.jobs.material import write_stills
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
 """Scores by both protocols, and whether uncertainty goes with error."""
 
-import json
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,27 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
-from PIL import Image
 
 from jobs.evaluation.scores import Evaluation
 from jobs.evaluation.scoring import evaluate
 from model.metrics import mean_scores, score_sequence
 from pipeline.errors import InvalidPrompt
 from tests.jobs.evaluation.scored import labels, put_truth, put_video, shrinking
-
-REFERENCE = Path(__file__).parents[4] / "shared" / "clips" / "jf-reference"
-needs_reference = pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason=f"{REFERENCE} (masks with official scores) is absent"
-)
-
-
-def official() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((REFERENCE / "expected.json").read_text())
-    return loaded
-
-
-def read_masks(folder: Path) -> list[NDArray[np.uint8]]:
-    return [np.asarray(Image.open(path)) for path in sorted(folder.iterdir())]
+from tests.reference import REFERENCE, expected, needs_reference, read_masks
 
 
 def linked_truth(root: Path, folder: Path) -> str:
@@ -55,7 +39,7 @@ def test_official_scores_of_osvos(output: str, tmp_path: Path) -> None:
         names = [f"{path.stem}.jpg" for path in sorted(folder.iterdir())]
         put_video(output, folder.name, read_masks(folder), names=names)
     found = scores_by_name(evaluate(output, linked_truth(tmp_path / "davis", REFERENCE / "gt")))
-    wanted = official()["osvos_vs_gt"]
+    wanted = expected()["osvos_vs_gt"]
     assert found.keys() == wanted.keys()
     for name, scores in found.items():
         assert pytest.approx(wanted[name], abs=1e-4) == scores
@@ -67,7 +51,7 @@ def test_official_scores_of_many_objects(output: str, tmp_path: Path) -> None:
         masks = read_masks(folder)
         put_video(output, folder.name, [masks[max(0, t - 2)] for t in range(len(masks))])
     evaluation = evaluate(output, linked_truth(tmp_path / "davis", REFERENCE / "multi_pseudo_gt"))
-    wanted = official()["multi_pseudo_gt_vs_2frame_delay"]
+    wanted = expected()["multi_pseudo_gt_vs_2frame_delay"]
     found = scores_by_name(evaluation)
     assert found.keys() == wanted["per_object"].keys()
     for name, scores in found.items():

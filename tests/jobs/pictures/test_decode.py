@@ -7,7 +7,7 @@ import pytest
 from jobs.pictures.decode import decode_picture, read_picture
 from pipeline.errors import InvalidInput
 from pipeline.storage.store import Store
-from tests.jobs.training.material import picture
+from tests.jobs.material import picture
 
 SCENE = picture(2)
 

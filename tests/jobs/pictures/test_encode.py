@@ -5,7 +5,7 @@ from PIL import Image
 
 from jobs.pictures.colours import object_colour
 from jobs.pictures.encode import encode_jpeg, encode_palette_png, encode_png
-from tests.jobs.training.material import picture, two_boxes
+from tests.jobs.material import picture, two_boxes
 
 SCENE = picture(2)
 

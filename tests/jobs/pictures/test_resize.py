@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jobs.pictures.resize import scaled, shrunk
-from tests.jobs.training.material import picture, two_boxes
+from tests.jobs.material import picture, two_boxes
 
 
 @pytest.mark.parametrize(("height", "width", "expected"), [(60, 80, (30, 40)), (80, 60, (40, 30)), (60, 61, (30, 30))])

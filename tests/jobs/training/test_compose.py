@@ -10,7 +10,7 @@ from jobs.training.motion import Generator
 from jobs.training.sources import Footage, MovedStills
 from jobs.training.stills import Still
 from model.clip import Clip
-from tests.jobs.training.material import labels, still, two_boxes
+from tests.jobs.material import labels, still, two_boxes
 
 STILLS = [still(1), still(2, labels((5, 55, 5, 40), (5, 20, 45, 75), (25, 40, 45, 75), (45, 58, 45, 75)))]
 SIDE = 48

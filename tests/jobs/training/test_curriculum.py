@@ -11,7 +11,7 @@ from jobs.training.compose import Composition
 from jobs.training.curriculum import STAGES, Curriculum, Stage
 from jobs.training.sources import MovedStills
 from model.clip import Clip
-from tests.jobs.training.material import still
+from tests.jobs.material import still
 
 
 def curriculum(*, batch: int = 3, steps: int = 100) -> Curriculum:

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jobs.training.events import open_events
 from jobs.training.validation import Score
 from pipeline.storage.store import Store
-from tests.jobs.training.test_reports import learned
-
-accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+from tests.jobs.training.reported import learned
 
 
 def score(value: float) -> Score:
@@ -30,7 +29,7 @@ def write(store: Store, *, begin: int, steps: int) -> None:
 
 
 def read(folder: Path) -> Any:
-    accumulator = accumulators.EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     accumulator.Reload()
     return accumulator
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.training.motion import Pose, camera, come_in, elastic, leave_and_return, path, place, wander
-from tests.jobs.training.material import labels, picture, two_boxes
+from tests.jobs.material import labels, picture, two_boxes
 
 SIDE = 48
 IDENTITY = Pose(anchor=(0.0, 0.0), centre=(0.0, 0.0), scale=1.0, angle=0.0)

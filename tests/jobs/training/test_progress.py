@@ -7,7 +7,7 @@ from rich.console import Console
 
 from jobs.training.progress import show_training
 from jobs.training.reports import Learned, Reporter
-from tests.jobs.training.test_reports import SCORE, learned, losses
+from tests.jobs.training.reported import SCORE, learned, losses
 
 
 def shown(*steps: int, terminal: bool = False, steps_in_all: int = 120) -> str:

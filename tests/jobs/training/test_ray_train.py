@@ -10,9 +10,8 @@ import torch
 
 from model.checkpoint import from_bytes, read_card
 from model.network import untrained
-from tests.jobs.training.material import trainable, write_stills
+from tests.jobs.material import trainable, write_stills
 
-pytest.importorskip("pandas", reason="Ray Train needs the train extra")
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[3]
@@ -23,8 +22,6 @@ def train(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """On the CPU, in processes of their own: Ray's workers are started by the first of them."""
     call = [sys.executable, "-m", "jobs.train", str(output), *SIZES, *arguments]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    for name in ("RAY_ADDRESS", "RAY_JOB_ID"):
-        environment.pop(name, None)
     return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
 
 

@@ -2,25 +2,11 @@
 
 import json
 
-import numpy as np
 import pytest
 
-from jobs.training.reports import Learned, Log
-from jobs.training.validation import Score
-from model.training import Losses
+from jobs.training.reports import Log
 from pipeline.storage.store import Store
-
-SCORE = Score(J=0.4, F=0.6, sheet=np.zeros((8, 8, 3), np.uint8))
-
-
-def losses(total: float) -> Losses:
-    return Losses(total=total, cross_entropy=0.5, jaccard=0.25, uncertainty=0.75)
-
-
-def learned(step: int, *, steps: int = 120) -> Learned:
-    return Learned(
-        step=step, steps=steps, losses=losses(9.0), recent=losses(step / 100), learning_rate=1e-4, seconds_per_step=2.0
-    )
+from tests.jobs.training.reported import SCORE, learned, losses
 
 
 @pytest.fixture

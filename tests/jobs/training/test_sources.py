@@ -9,7 +9,7 @@ from jobs.datasets.davis import read_sequences
 from jobs.pictures.decode import decode_picture
 from jobs.training.sources import DavisSequences, Footage, MovedStills, framing
 from pipeline.errors import InvalidInput
-from tests.jobs.training.material import labels, still, two_boxes, write_sequence
+from tests.jobs.material import labels, still, two_boxes, write_sequence
 
 SIDE = 40
 

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.training.stills import has_held_back, is_held_back, read_coco, read_stills, usable
 from pipeline.errors import InvalidInput
-from tests.jobs.training.material import labels, picture, still, trainable, two_boxes, write, write_stills
+from tests.jobs.material import held_back, labels, picture, still, trainable, two_boxes, write, write_stills
 
 
 def test_held_back_stills_are_disjoint_from_the_trained_ones(tmp_path: Path) -> None:
@@ -50,8 +50,7 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
 
 
 def test_held_back_ones_may_be_missing(tmp_path: Path) -> None:
-    held_back = [f"{number}" for number in range(100) if is_held_back(f"{number}.jpg")]
-    some = str(write_stills(tmp_path / "some", [*trainable(1), held_back[0]]))
+    some = str(write_stills(tmp_path / "some", [*trainable(1), *held_back(1)]))
     none = str(write_stills(tmp_path / "none", trainable(1)))
     assert has_held_back(some) and not has_held_back(none)
     with pytest.raises(InvalidInput, match="no pictures that are held back in"):

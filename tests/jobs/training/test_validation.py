@@ -8,7 +8,6 @@ import torch
 
 from jobs.datasets.davis import read_sequences
 from jobs.pictures.label_maps import LabelMap
-from jobs.training.stills import is_held_back
 from jobs.training.validation import Validation, Video, composed_validation, davis_validation
 from model.checkpoint import load_untrained
 from model.metrics import SequenceScorer
@@ -17,9 +16,9 @@ from model.result import VOID, FrameResult, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from pipeline.errors import InvalidInput
 from pipeline.input.frames import Rgb
-from tests.jobs.training.material import labels, picture, trainable, two_boxes, write_sequence, write_stills
+from tests.jobs.material import held_back, labels, picture, trainable, two_boxes, write_sequence, write_stills
 
-HELD_BACK = [name for name in (f"still{number}" for number in range(100)) if is_held_back(f"{name}.jpg")][:3]
+HELD_BACK = held_back(3)
 
 
 @pytest.fixture(scope="module")

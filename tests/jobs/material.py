@@ -1,5 +1,6 @@
 """Stills and sequences that tests write for themselves, where the training looks for them."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,8 +46,17 @@ def write_stills(folder: Path, names: Sequence[str], found: LabelMap | None = No
 
 def trainable(count: int) -> list[str]:
     """Names of stills, without suffix, that are not held back."""
-    names = (f"still{number}" for number in range(10 * count))
-    return [name for name in names if not is_held_back(f"{name}.jpg")][:count]
+    return _names(count, held_back=False)
+
+
+def held_back(count: int) -> list[str]:
+    """Names of stills, without suffix, that are."""
+    return _names(count, held_back=True)
+
+
+def _names(count: int, *, held_back: bool) -> list[str]:
+    names = (f"still{number}" for number in itertools.count())
+    return list(itertools.islice((name for name in names if is_held_back(f"{name}.jpg") == held_back), count))
 
 
 def write_sequence(

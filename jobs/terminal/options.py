@@ -1,0 +1,8 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+CheckpointOption = Annotated[str, typer.Option(metavar="NAME|PATH", help="Weights, as for segment.")]
+BinaryMasksOption = Annotated[bool, typer.Option("--binary-masks", help="255 is the object (DAVIS-2016).")]
