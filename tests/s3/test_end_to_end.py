@@ -20,7 +20,9 @@ from tests.pipeline.media import moving_square
 from tests.s3.servers import BUCKET, S3, use
 from tests.s3.throttle import Throttle, throttled
 
-SETTINGS = "--checkpoint", CHECKPOINT, "--device", "cpu", "--min-side", "0"
+EXCLUSIVE = "--checkpoint", CHECKPOINT, "--device", "cpu", "--min-side", "0"
+SETTINGS = *EXCLUSIVE, "--not-exclusive"
+"""rclone ignores conditional creates."""
 WAIT_S = 240.0
 
 
@@ -104,9 +106,9 @@ class TestSegment:
         assert "nothing to do" in segment(corpus, output, "--memory-every", "2").output
 
     def test_no_file_of_an_old_result_is_left(self, corpus: Corpus, output: str) -> None:
-        """A plain glob over the tables must be right when `segment` returns."""
+        """Without a grace time a plain glob over the tables is right when `segment` returns."""
         for every in ("1", "2"):
-            assert segment(corpus, output, "--memory-every", every).exit_code == 0
+            assert segment(corpus, output, "--memory-every", every, "--grace", "0").exit_code == 0
         store = Store(output)
         for table in ("masks", "frames"):
             committed = {Path(path).name for path in tables.open(output, table).files}
@@ -187,6 +189,15 @@ class TestWrongCalls:
         use(self.wrong(rclone_server), environment)
         result = segment(Corpus(url=f"file://{files}"), f"{folder}/out")
         self.says_in_one_line(result, "check permissions and credentials", folder)
+
+    def test_a_server_that_ignores_conditional_creates(
+        self, rclone_server: S3, environment: pytest.MonkeyPatch, files: Path, folder: str
+    ) -> None:
+        use(rclone_server, environment)
+        corpus = copy_corpus(files, f"{folder}/in")
+        result = call("segment", corpus.manifest, f"{folder}/out", *EXCLUSIVE)
+        assert result.exit_code == 2
+        assert "ignores conditional writes" in result.output and "--not-exclusive" in result.output
 
     def test_no_credentials(self, rclone_server: S3, environment: pytest.MonkeyPatch, files: Path, folder: str) -> None:
         use(rclone_server, environment)
