@@ -1,1 +1,1 @@
-"""Where clips for training come from: stores, codecs and datasets, and how clips are composed of them."""
+"""Clips to learn from, and a training from its settings to its checkpoints."""

@@ -108,7 +108,6 @@ class TestSegmentMean:
     def test_torch_scatter_gives_the_same_masks_and_is_no_other_result(
         self, corpus: Corpus, output: str, tmp_path: Path
     ) -> None:
-        pytest.importorskip("torch_scatter", reason="the torch-scatter extra is not installed: `make scatter`")
         chosen = "--only", "two/objects", "--merge-threshold", "0.5"
         assert call(corpus.manifest, output, *chosen).exit_code == 0
         other = str(tmp_path / "scatter")
