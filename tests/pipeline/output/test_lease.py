@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -70,26 +71,28 @@ class TestTaking:
             second.refresh()
 
     def test_of_many_at_a_time_one_gets_it(self, store: Store) -> None:
+        """Who is starved for longer than a lease lasts may lose it to another, but at the end one holds it."""
         dead_driver(store)
-        outcomes: list[str] = []
-        held, start = threading.Event(), threading.Barrier(6)
+        inside, outcomes = list[str](), list[str]()
+        everyone_knows, start = threading.Event(), threading.Barrier(6)
 
         def contend(run_id: str) -> None:
             start.wait()
             try:
                 with Lease(store, run_id, times=LeaseTimes(refresh_s=0.05, stale_s=0.3)) as lease:
-                    outcomes.append("held")
-                    held.wait(30)
+                    inside.append(run_id)
+                    everyone_knows.wait(30)
                     lease.refresh()
+                    outcomes.append("held")
             except OutputInUse:
                 outcomes.append("refused")
 
         threads = [threading.Thread(target=contend, args=(f"run-{n}",)) for n in range(6)]
         for thread in threads:
             thread.start()
-        while len(outcomes) < 6:
-            pass
-        held.set()
+        while len(inside) + len(outcomes) < 6:
+            time.sleep(0.01)
+        everyone_knows.set()
         for thread in threads:
             thread.join()
         assert sorted(outcomes) == ["held"] + ["refused"] * 5
