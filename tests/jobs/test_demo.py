@@ -96,6 +96,7 @@ def own_ray() -> Iterator[None]:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_ray")
 def test_the_demo_runs_and_says_where_everything_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

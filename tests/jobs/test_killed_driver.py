@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from model.segmenter import SegmenterConfig
 from pipeline.output.lease import Lease, LeaseTimes
 from pipeline.run.driver import run
 from pipeline.run.pool import LocalPool
@@ -65,7 +64,7 @@ def test_a_driver_that_is_killed_is_started_again(corpus: Corpus, tmp_path: Path
     again = subprocess.run(call, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert again.returncode == 0, again.stderr
     assert "another driver (host " in again.stdout and "may still live" in again.stdout
-    quiet = config_for(tmp_path / "quiet", segmenter=SegmenterConfig(min_side=0))
+    quiet = config_for(tmp_path / "quiet")
     run(corpus.tasks, quiet, LocalPool(quiet))
     assert digests(str(output)) == digests(quiet.output)
     assert before.items() <= digests(str(output)).items()

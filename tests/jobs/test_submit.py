@@ -16,7 +16,7 @@ from pipeline.output import tables
 from tests.pipeline.corpus import CHECKPOINT, Corpus
 from tests.s3.servers import free_port, wait_until_it_listens
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "the-token-of-the-tests-and-long-enough"
@@ -111,7 +111,6 @@ def segment(corpus: Corpus, output: Path) -> list[str]:
     return ["python", "-m", "jobs.segment", corpus.manifest, str(output), *settings]
 
 
-@pytest.mark.slow
 def test_a_submitted_job_segments(head: Head, corpus: Corpus, tmp_path: Path) -> None:
     done = head.submit(*segment(corpus, tmp_path / "out"))
     assert done.returncode == 0, done.stdout

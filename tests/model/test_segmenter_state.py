@@ -24,6 +24,7 @@ from tests.model.builders import (
     prompt,
     segmenter,
 )
+from tests.properties import costly
 
 CONFIGURATIONS = {
     "default": native(),
@@ -78,6 +79,7 @@ PROMPTS = st.dictionaries(
 )
 
 
+@costly
 @given(st.sampled_from(list(CONFIGURATIONS)), PROMPTS, st.integers(0, len(FRAMES)), st.integers(0, len(FRAMES)))
 def test_interruptions_anywhere_change_nothing(
     name: str, prompted: dict[int, tuple[int, ...]], first: int, second: int

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.checkpoint import fingerprint
+from model.segmenter import SegmenterConfig
 from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.weights import load_network
 from pipeline.output import tables
@@ -154,8 +155,14 @@ def untrained_fingerprint() -> str:
 
 
 def config_for(output: str | Path, **changes: Any) -> WorkerConfig:
-    """Untrained weights on the CPU."""
-    given = {"checkpoint": CHECKPOINT, "checkpoint_fingerprint": untrained_fingerprint(), "device": "cpu", **changes}
+    """Untrained weights on the CPU; the small videos are not enlarged, which would cost most of the time."""
+    given = {
+        "checkpoint": CHECKPOINT,
+        "checkpoint_fingerprint": untrained_fingerprint(),
+        "device": "cpu",
+        "segmenter": SegmenterConfig(min_side=0),
+        **changes,
+    }
     return WorkerConfig(output=str(output), **given)
 
 

@@ -225,7 +225,7 @@ def _labels_by_video(output: str) -> dict[str, LabelsByFrame]:
 def _segment_by_hand(task: VideoTask) -> LabelsByFrame:
     with open_video(task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame) as reader:
         prompts = load_prompts(task, reader.info.height, reader.info.width)
-        segmenter = VideoSegmenter(load_network(CHECKPOINT), SegmenterConfig(), object_ids=prompts.object_ids)
+        segmenter = VideoSegmenter(load_network(CHECKPOINT), SegmenterConfig(min_side=0), object_ids=prompts.object_ids)
         return {
             frame.index: segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompts.get(frame.index)).labels
             for frame in reader

@@ -50,7 +50,7 @@ class TestCreates:
         self, moto_server: S3, environment: pytest.MonkeyPatch, store: Store
     ) -> None:
         use(moto_server, environment)
-        racers.check(store, racers.race(store.url, 8, 300, contenders=2), 300)
+        racers.check(store, racers.race(store.url, 8, 100, contenders=2), 100)
 
     def test_one_whose_answers_are_lost_knows_that_it_has_won(
         self, moto_server: S3, environment: pytest.MonkeyPatch, store: Store

@@ -18,6 +18,7 @@ from pipeline.output.schema import VIDEOS, to_table
 from pipeline.output.videos import sync_videos
 from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit, put_commit
+from tests.properties import costly
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -86,6 +87,7 @@ def test_it_names_an_unreadable_file(store: Store) -> None:
         sync(store)
 
 
+@costly
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.booleans()), max_size=8))
 def test_it_ends_at_what_is_committed(steps: list[tuple[int, str, bool]]) -> None:
     store = Store(f"memory://{uuid.uuid4().hex}")

@@ -54,6 +54,12 @@ def ray_with_fake_gpus() -> Iterator[None]:
         ray.shutdown()
 
 
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh actor comes at once, whatever befell the last one."""
+    monkeypatch.setattr("pipeline.run.ray_pool._START_PAUSE_S", 0.0)
+
+
 class TestRayPoolOnFiles(PoolContract):
     @pytest.fixture(scope="class")
     @classmethod
@@ -239,7 +245,6 @@ class Member:
 def script(monkeypatch: pytest.MonkeyPatch) -> list[Exception | WorkerCounts]:
     """What the actors of a `RayPool` do, with stand-ins for them."""
     monkeypatch.setattr("pipeline.run.ray_pool._Member", Member)
-    monkeypatch.setattr("pipeline.run.ray_pool._START_PAUSE_S", 0.0)
     monkeypatch.setattr(Member, "script", [])
     return Member.script
 
