@@ -22,6 +22,37 @@ def manifest() -> None:
     """Say which videos to segment and which masks prompt them."""
 
 
+def _shown_on(console: Console) -> Callable[[Iterable[Inspection], int], Iterable[Inspection]]:
+    if not console.is_terminal:
+        return lambda inspections, _: inspections
+    return lambda inspections, total: track(inspections, "opening videos and masks", total=total, console=console)
+
+
+@app.command("check")
+def check_command(
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Manifest: path or URL.")],
+    output: Annotated[
+        str | None, typer.Option(help="Write it here, with num_frames, height and width of every video.")
+    ] = None,
+    binary_masks: BinaryMasksOption = False,
+    readers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = READERS,
+) -> None:
+    """Open every video and mask of a manifest and report all faults."""
+    console = stdout()
+    with exit_on_error():
+        good, faults = check(
+            manifest, output=output, binary_masks=binary_masks, readers=readers, shown=_shown_on(console)
+        )
+    for fault in faults:
+        console.out(str(fault), highlight=False)
+    if faults:
+        rows = len({fault.row for fault in faults})
+        not_written = f"; {output} was not written" if output else ""
+        console.out(f"{len(faults)} faults in {rows} rows, {good} videos are fine{not_written}", highlight=False)
+        raise typer.Exit(WRONG_CALL)
+    console.out(f"{good} videos are fine" + (f", wrote {output}" if output else ""), highlight=False)
+
+
 @app.command("build")
 def build_command(
     source: Annotated[str, typer.Argument(metavar="SRC", help="Folder of the dataset: path or URL.")],
@@ -53,37 +84,6 @@ def build_command(
     flags = " --binary-masks" if binary_masks else ""
     typer.echo(f"check it: vos-batch manifest check {shlex.quote(output)}{flags}")
     typer.echo(f"next: vos-batch segment {shlex.quote(output)} OUTPUT{flags}")
-
-
-def _shown_on(console: Console) -> Callable[[Iterable[Inspection], int], Iterable[Inspection]]:
-    if not console.is_terminal:
-        return lambda inspections, _: inspections
-    return lambda inspections, total: track(inspections, "opening videos and masks", total=total, console=console)
-
-
-@app.command("check")
-def check_command(
-    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Manifest: path or URL.")],
-    output: Annotated[
-        str | None, typer.Option(help="Write it here, with num_frames, height and width of every video.")
-    ] = None,
-    binary_masks: BinaryMasksOption = False,
-    readers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = READERS,
-) -> None:
-    """Open every video and mask of a manifest and report all faults."""
-    console = stdout()
-    with exit_on_error():
-        good, faults = check(
-            manifest, output=output, binary_masks=binary_masks, readers=readers, shown=_shown_on(console)
-        )
-    for fault in faults:
-        console.out(str(fault), highlight=False)
-    if faults:
-        rows = len({fault.row for fault in faults})
-        not_written = f"; {output} was not written" if output else ""
-        console.out(f"{len(faults)} faults in {rows} rows, {good} videos are fine{not_written}", highlight=False)
-        raise typer.Exit(WRONG_CALL)
-    console.out(f"{good} videos are fine" + (f", wrote {output}" if output else ""), highlight=False)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ whatever any clock says. A commit is never changed; it is deleted when a newer o
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -87,6 +88,13 @@ def create_commit(store: Store, commit: Commit) -> bool:
 def read_commit(store: Store, file: CommitFile) -> Commit:
     """Raises FileNotFoundError, DamagedOutput naming an unreadable one, InvalidOutput for one of a later version."""
     return _from_json(store.get(file.path), file, store.url_of(file.path))
+
+
+def read_if_whole(store: Store, file: CommitFile) -> Commit | None:
+    """None: unreadable, or gone since it was listed. Raises InvalidOutput for one of a later version."""
+    with suppress(FileNotFoundError, DamagedOutput):
+        return read_commit(store, file)
+    return None
 
 
 def _to_json(commit: Commit) -> bytes:

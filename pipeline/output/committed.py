@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import DamagedOutput, StoreUnavailable
-from pipeline.output.commits import Commit, read_commit
+from pipeline.output.commits import Commit, read_if_whole
 from pipeline.output.layout import COMMITS, ROW_TABLES, CommitFile, attempt_of, commit_of, safe_name
 from pipeline.output.schema import SCHEMAS, conform, to_table
 from pipeline.storage.store import Store
@@ -149,13 +149,7 @@ def _read_commits(store: Store, files: Iterable[CommitFile]) -> dict[CommitFile,
     """None: unreadable, or gone since it was listed."""
     wanted = sorted(files)
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-        return dict(zip(wanted, pool.map(lambda file: _read_if_whole(store, file), wanted), strict=True))
-
-
-def _read_if_whole(store: Store, file: CommitFile) -> Commit | None:
-    with suppress(FileNotFoundError, DamagedOutput):
-        return read_commit(store, file)
-    return None
+        return dict(zip(wanted, pool.map(lambda file: read_if_whole(store, file), wanted), strict=True))
 
 
 def _counted_rows(

@@ -13,8 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.errors import DamagedOutput
-from pipeline.output.commits import Commit, read_commit
+from pipeline.output.commits import Commit, read_if_whole
 from pipeline.output.committed import counts
 from pipeline.output.layout import COMMITS, FOLDERS, ROW_TABLES, WORK, CommitFile, attempt_of, commit_of
 from pipeline.output.lease import PROBE
@@ -105,7 +104,7 @@ def _of_video(
     files, commits = all_files.get(safe, {}), all_commits.get(safe, {})
     if len(commits) == 1 and len(files) <= len(ROW_TABLES):
         return
-    read = {file: _read(store, file) for file in commits}
+    read = {file: read_if_whole(store, file) for file in commits}
     counted = [commit for commit in read.values() if commit is not None and counts(commit, sizes)]
     whole = [commit.file for commit in sorted(counted, key=lambda commit: (commit.driver, commit.committed_at))]
     if commits and not whole:  # nothing here is known to be replaced
@@ -120,14 +119,6 @@ def _of_video(
 
 def _paths(read: Mapping[CommitFile, Commit | None], chosen: Iterable[CommitFile]) -> set[str]:
     return {record.path for file in chosen if (commit := read[file]) for record in commit.files.values()}
-
-
-def _read(store: Store, file: CommitFile) -> Commit | None:
-    """None: unreadable, or gone since it was listed."""
-    try:
-        return read_commit(store, file)
-    except (FileNotFoundError, DamagedOutput):
-        return None
 
 
 def _may_go(what: Sweep, file: CommitFile, commits: Mapping[CommitFile, Entry], whole: Sequence[CommitFile]) -> bool:

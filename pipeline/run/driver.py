@@ -6,7 +6,6 @@ A second run of the same finds everything committed and does nothing.
 """
 
 import importlib.metadata
-import logging
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -41,7 +40,6 @@ GRACE_S = 900.0
 """How long a replaced result stays for those who have it open."""
 _TICK_S = 0.5
 _SHOWN = 5
-_logger = logging.getLogger(__name__)
 _PACKAGES = ("torch", "ray", "av", "pyarrow")
 """Their versions are recorded."""
 
@@ -230,15 +228,13 @@ class _Driver:
             self._pool.submit(attempt)
 
     def _handle(self, event: Event, scheduler: Scheduler) -> None:
-        attempt, result = event.attempt, event.result
-        video_id = attempt.task.video_id
-        commit = self._commit_of(attempt, result) if isinstance(result, VideoOutcome) else result
-        if isinstance(commit, Commit):
-            self._commit(commit)
+        attempt, video_id = event.attempt, event.attempt.task.video_id
+        outcome = event.result
+        result = self._commit_of(attempt, outcome) if isinstance(outcome, VideoOutcome) else outcome
+        if isinstance(result, Commit):
+            self._commit(result)
             scheduler.succeeded(video_id)
-            return
-        result = commit
-        if scheduler.failed(video_id, result.remedy, now_s=self._clocks.monotonic_s()):
+        elif scheduler.failed(video_id, result.remedy, now_s=self._clocks.monotonic_s()):
             self._unstarted[video_id] = attempt.task.frames_in_span
             self._failures.add(self._failure_row(attempt.task, attempt.number, result))
         else:
@@ -261,8 +257,7 @@ class _Driver:
         try:
             commit.check()
         except Exception as error:  # whatever one video brings, it is its own failure
-            _logger.exception("%s: cannot be committed", attempt.task.name)
-            return Failure.of(error)
+            return Failure.unforeseen(error, f"{attempt.task.name}: cannot be committed")
         return commit
 
     def _commit(self, commit: Commit) -> None:

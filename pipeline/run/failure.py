@@ -1,10 +1,13 @@
 """Why an attempt came to nothing, as a value that crosses process borders and becomes a row of `failures`."""
 
+import logging
 import traceback
 from dataclasses import dataclass
 
 from pipeline.credentials import without_credentials
 from pipeline.errors import PipelineError, Remedy
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,16 @@ class Failure:
             host=host,
             trace=None if expected else _text("".join(traceback.format_exception(error))),
         )
+
+    @classmethod
+    def unforeseen(
+        cls, error: Exception, what: str, *, worker: str | None = None, host: str | None = None
+    ) -> "Failure":
+        """The same of a bug, which is logged too: `what` could not be done."""
+        failure = cls.of(error, worker=worker, host=host)
+        # Not the exception itself: its text may hold names that no log can write.
+        _logger.error("%s:\n%s", what, failure.trace)
+        return failure
 
     def columns(self) -> dict[str, object]:
         """Its columns of `failures`."""

@@ -1,6 +1,5 @@
 """What is missing: the manifest held against what is committed. Nothing is changed by looking."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,6 @@ from pipeline.run.failure import Failure
 from pipeline.run.identity import video_identity
 from pipeline.storage.fingerprints import Fingerprints
 
-_logger = logging.getLogger(__name__)
 _PIXELS_PER_BYTE = 16
 """Rough: what a byte of a compressed video stands for, where the manifest gives no frame count and size."""
 
@@ -47,8 +45,7 @@ def plan(
             failed.append((task, Failure.of(error.about(task.name))))
             continue
         except Exception as error:  # whatever one row brings, it is its own failure
-            _logger.exception("%s: cannot be planned", task.name)
-            failed.append((task, Failure.of(error)))
+            failed.append((task, Failure.unforeseen(error, f"{task.name}: cannot be planned")))
             continue
         identities[task.video_id] = identity
         if is_committed(task.video_id, identity):

@@ -1,6 +1,5 @@
 """Workers behind one seam: `Pool`, what it reports, and `LocalPool`, the one without Ray."""
 
-import logging
 import platform
 import queue
 import threading
@@ -14,8 +13,6 @@ from pipeline.run.config import WorkerConfig
 from pipeline.run.failure import Failure
 from pipeline.run.progress import WorkerCounts
 from pipeline.run.worker import VideoWorker
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +60,7 @@ def try_video(worker: VideoWorker, attempt: Attempt, name: str) -> VideoOutcome 
     except PipelineError as error:
         return Failure.of(error, worker=name, host=platform.node())
     except Exception as error:  # also a bug that one odd video brings out must not end the run
-        failure = Failure.of(error, worker=name, host=platform.node())
-        _logger.error("%s: %s failed:\n%s", name, attempt.task.name, failure.trace)
-        return failure
+        return Failure.unforeseen(error, f"{name}: {attempt.task.name} failed", worker=name, host=platform.node())
 
 
 class LocalPool:

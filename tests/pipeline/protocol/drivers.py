@@ -1,8 +1,8 @@
 """Runs in a world: workers that need no time and write real tables, and what may happen to a driver."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
-from typing import Self
 
 import numpy as np
 
@@ -12,18 +12,13 @@ from pipeline.errors import OutputInUse
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.output.commits import FileRecord
-from pipeline.output.layout import rows_path
 from pipeline.output.writer import VideoWriter
-from pipeline.run.attempt import Attempt, VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.driver import Clocks, run
-from pipeline.run.pool import Event
-from pipeline.run.progress import WorkerCounts
 from pipeline.storage.store import Store
-from tests.pipeline.made_commits import make_commit
+from tests.pipeline.finished_pool import FinishedPool
 from tests.pipeline.protocol.world import Driver, Killed, World
 
-_BY_DRIVER = ("attempts", "identity", "code_version", "committed_at", "run_id")
 INPUTS = "memory://protocol-inputs"
 FROZEN_S = 1000.0
 """Longer than a lease and any request last."""
@@ -64,42 +59,21 @@ def _tables(video_id: str, width: int) -> Mapping[str, tuple[bytes, FileRecord]]
     return {table: (scratch.get(record.path), record) for table, record in files.items()}
 
 
-class InstantPool:
+class InstantPool(FinishedPool):
     """One worker after the other, each done as soon as it begins; its files are put by requests of the world."""
 
+    slots = 1
+
     def __init__(self, config: WorkerConfig) -> None:
-        self._store = Store(config.output)
+        super().__init__(config.output)
         self._width = config.segmenter.max_side
-        self._events: list[Event] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        pass
-
-    def idle(self) -> int:
-        return 1 - len(self._events)
-
-    def submit(self, attempt: Attempt) -> None:
-        video_id, files = attempt.task.video_id, {}
+    def write(self, video_id: str, paths: Mapping[str, str]) -> dict[str, FileRecord]:
+        files = {}
         for table, (data, record) in _tables(video_id, self._width).items():
-            path = rows_path(table, video_id, attempt.name)
-            self._store.put(path, data)
-            files[table] = FileRecord(path=path, rows=record.rows, bytes=record.bytes, sha256=record.sha256)
-        video = {name: value for name, value in make_commit(video_id).video.items() if name not in _BY_DRIVER}
-        outcome = VideoOutcome(video_id=video_id, files=files, video=video)
-        self._events.append(Event(attempt=attempt, result=outcome))
-
-    def waiting(self) -> list[Attempt]:
-        return []
-
-    def wait(self, timeout_s: float) -> list[Event]:
-        events, self._events = self._events, []
-        return events
-
-    def counts(self) -> WorkerCounts:
-        return WorkerCounts()
+            self._store.put(paths[table], data)
+            files[table] = replace(record, path=paths[table])
+        return files
 
 
 def drive(

@@ -49,3 +49,11 @@ def test_its_columns_fill_a_row_of_failures() -> None:
     row = {"run_id": "r", "video_id": "v", "row": 1, "attempt": 1, "failed_at": "2026-01-02T03:04:05+00:00"}
     (stored,) = to_table("failures", [{**row, **Failure.of(raised(KeyError("x"))).columns()}]).to_pylist()
     assert stored["cause"] == "KeyError" and "KeyError: 'x'" in stored["trace"] and stored["retryable"] is False
+
+
+def test_a_bug_is_logged_in_words_that_any_log_can_write(caplog: pytest.LogCaptureFixture) -> None:
+    failure = Failure.unforeseen(raised(ValueError("picture \udcff.png")), "video 'a': failed", worker="w", host="h")
+    assert (failure.cause, failure.worker, failure.host) == ("ValueError", "w", "h")
+    (record,) = caplog.records
+    assert record.getMessage().startswith("video 'a': failed:\nTraceback")
+    assert rb"picture \udcff.png" in caplog.text.encode()
