@@ -8,6 +8,8 @@ from pipeline.run.failure import Failure
 
 _LEAST = 10
 """So many signs that nothing works are needed."""
+_MOST = 0.75
+"""Of all signs."""
 _LAST = 20
 """Signs that count; older ones are forgotten."""
 
@@ -63,7 +65,7 @@ class Outlook:
             return
         longest_s = max(sign.lasted_s for sign in failures)
         running = sum(now_s - began_s > longest_s for began_s in self._began_s.values())
-        if len(failures) > len(self._signs) - len(failures) + running:
+        if len(failures) >= _MOST * (len(self._signs) + running):
             raise MostAttemptsFail(_why([sign.failure for sign in failures if sign.failure], len(self._signs)))
 
     def _failures(self) -> list[_Sign]:

@@ -44,7 +44,7 @@ class Scheduler:
         return not (self._waiting or self._retries or self._running)
 
     def next(self, now_s: float, *, shortest: bool = False) -> Attempt | None:
-        """The next attempt to start, or None while nothing is due; `shortest`: of the shortest that is left.
+        """The next attempt to start, or None while nothing is due; `shortest`: rather a short video than a long one.
 
         It has `not_on` after a failure that may have been its worker's.
         """
@@ -63,11 +63,11 @@ class Scheduler:
         )
 
     def _due(self, now_s: float, shortest: bool) -> Work | None:
-        if shortest and self._waiting:
-            return self._waiting.pop()
         if self._retries and self._retries[0][0] <= now_s:
             return heapq.heappop(self._retries)[2]
-        return self._waiting.popleft() if self._waiting else None
+        if not self._waiting:
+            return None
+        return self._waiting.pop() if shortest else self._waiting.popleft()
 
     def succeeded(self, video_id: str) -> None:
         """The running attempt is over and committed."""

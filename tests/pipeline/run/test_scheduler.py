@@ -164,12 +164,12 @@ def test_a_full_machine_is_first_taken_to_be_full_of_others() -> None:
     assert scheduler.done
 
 
-def test_in_doubt_the_shortest_goes_first_and_before_retries() -> None:
+def test_in_doubt_the_shortest_goes_first_after_what_is_tried_again() -> None:
     scheduler = Scheduler(make_work([5.0, 1.0, 3.0]), RUN)
     assert scheduler.next(0.0) is not None
     scheduler.failed("v0", Remedy.ELSEWHERE, now_s=0.0)
     order = [attempt.task.video_id for attempt in iter(lambda: scheduler.next(0.0, shortest=True), None)]
-    assert order == ["v1", "v2", "v0"]
+    assert order == ["v0", "v1", "v2"]
 
 
 def test_preemption_is_nobody_s_fault() -> None:
