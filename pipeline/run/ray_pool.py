@@ -253,9 +253,11 @@ class RayPool:
         return event
 
     def _lose(self, member: _Member, error: Exception) -> Event | None:
-        logger.warning("%s is lost (%s); starting another", member.name, type(error).__name__)
+        reason = error if isinstance(error, PipelineError) else _loss(error, member.name)
         if member.attempt is not None:
-            return self._give_up(member, _loss(error, member.name))
+            logger.warning("%s is lost (%s); starting another", member.name, type(error).__name__)
+            return self._give_up(member, reason)
+        logger.warning("%s; another one will try", reason)
         self._crew.not_started(member, error, time.monotonic())
         return None
 
