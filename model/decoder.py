@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.ops import cat_channels, logit, upsample2
+from model.ops import cat_channels, logit, upsample2, window_max, window_mean
 from model.trunk import Features
 from model.uncertainty import ambiguity
 
@@ -135,11 +135,10 @@ class Decoder(nn.Module):
         """What the neighbourhood of confident pixels says: [B, k, 2, H/2, W/2]."""
         rough = rough_BkYX.flatten(0, 1)[:, None]
         weighted = (rough_BkYX[:, :, None] * skips.r1[:, None].float()).flatten(0, 1)
-        reference = _mean(weighted) / (_mean(rough) + 1e-8)
+        reference = window_mean(weighted, _LOCAL_WINDOW) / (window_mean(rough, _LOCAL_WINDOW) + 1e-8)
         x = _half_conv(self.local_conv, reference, slice(skips.r1.shape[1], None), bias=False)
         x = self.local_pred(F.relu(self.local_res(_add_per_frame(x, skips.local))))
-        confidence = F.max_pool2d(rough, _LOCAL_WINDOW, 1, _LOCAL_WINDOW // 2)
-        return (confidence * x.float()).unflatten(0, rough_BkYX.shape[:2])
+        return (window_max(rough, _LOCAL_WINDOW) * x.float()).unflatten(0, rough_BkYX.shape[:2])
 
     def _finish(self, maps_Bk2YX: Tensor) -> Tensor:
         full = upsample2(maps_Bk2YX.flatten(0, 1)).unflatten(0, maps_Bk2YX.shape[:2])
@@ -164,7 +163,3 @@ def _add_per_frame(per_object: Tensor, per_frame: Tensor) -> Tensor:
 def _foreground(maps_Bk2YX: Tensor) -> Tensor:
     """Probability of the second of the two channels: [B, k, Y, X]."""
     return torch.softmax(maps_Bk2YX, dim=2)[:, :, 1]
-
-
-def _mean(x: Tensor) -> Tensor:
-    return F.avg_pool2d(x, _LOCAL_WINDOW, 1, _LOCAL_WINDOW // 2)
