@@ -23,7 +23,7 @@ _LOCAL_WINDOW = 7
 
 
 class Residual(nn.Module):
-    """x + conv2(relu(conv1(relu(x))))."""
+    """x + conv2(relu(conv1(relu(x)))); x is given away."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Residual(nn.Module):
         self.conv2 = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return x.add_(self.conv2(F.relu_(self.conv1(F.relu(x)))))
 
 
 class Refine(nn.Module):
@@ -128,8 +128,8 @@ class Decoder(nn.Module):
         x = _half_conv(self.conv_fm, readout_BkVhw.flatten(0, 1), slice(0, value), bias=False)
         x = self.res_mm(_add_per_frame(x, skips.query))
         x = self.narrow(self.refine3(skips.at8, x))
-        x = self.pred(F.relu(self.refine2(skips.at4, x)))
-        return upsample2(x).float().unflatten(0, readout_BkVhw.shape[:2])
+        x = self.pred(F.relu_(self.refine2(skips.at4, x)))
+        return upsample2(x.contiguous()).float().unflatten(0, readout_BkVhw.shape[:2])
 
     def _local(self, rough_BkYX: Tensor, skips: Skips) -> Tensor:
         """What the neighbourhood of confident pixels says: [B, k, 2, H/2, W/2]."""
@@ -137,7 +137,7 @@ class Decoder(nn.Module):
         weighted = (rough_BkYX[:, :, None] * skips.r1[:, None].float()).flatten(0, 1)
         reference = window_mean(weighted, _LOCAL_WINDOW) / (window_mean(rough, _LOCAL_WINDOW) + 1e-8)
         x = _half_conv(self.local_conv, reference, slice(skips.r1.shape[1], None), bias=False)
-        x = self.local_pred(F.relu(self.local_res(_add_per_frame(x, skips.local))))
+        x = self.local_pred(F.relu_(self.local_res(_add_per_frame(x, skips.local))))
         return (window_max(rough, _LOCAL_WINDOW) * x.float()).unflatten(0, rough_BkYX.shape[:2])
 
     def _finish(self, maps_Bk2YX: Tensor) -> Tensor:
@@ -161,5 +161,5 @@ def _add_per_frame(per_object: Tensor, per_frame: Tensor) -> Tensor:
 
 
 def _foreground(maps_Bk2YX: Tensor) -> Tensor:
-    """Probability of the second of the two channels: [B, k, Y, X]."""
-    return torch.softmax(maps_Bk2YX, dim=2)[:, :, 1]
+    """Probability of the second of the two channels, their softmax: [B, k, Y, X]."""
+    return torch.sigmoid(maps_Bk2YX[:, :, 1] - maps_Bk2YX[:, :, 0])
