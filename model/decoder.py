@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.ops import cat_channels, logit, upsample2, window_max, window_mean
-from model.trunk import Features
+from model.trunk import Features, Pointwise
 from model.uncertainty import ambiguity
 
 _LOCAL_WINDOW = 7
@@ -82,7 +82,7 @@ class Decoder(nn.Module):
         self.conv_fm = _conv(2 * value_width, widths.wide)
         self.res_mm = Residual(widths.wide)
         self.refine3 = Refine(r3, widths.wide)
-        self.narrow = nn.Identity() if widths.narrow == widths.wide else nn.Conv2d(widths.wide, widths.narrow, 1)
+        self.narrow = nn.Identity() if widths.narrow == widths.wide else Pointwise(widths.wide, widths.narrow)
         self.refine2 = Refine(r2, widths.narrow)
         self.pred = _conv(widths.narrow, 2)
         self.local_conv = _conv(2 * r1, widths.local)
