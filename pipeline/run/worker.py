@@ -17,6 +17,7 @@ from model.errors import BudgetTooSmall, ModelError
 from model.errors import OutOfMemory as ModelOutOfMemory
 from model.network import AFBURR
 from model.result import FrameResult, Prompt
+from model.runtime import keep_memory
 from model.segmenter import VideoSegmenter
 from pipeline.errors import (
     Interrupted,
@@ -86,6 +87,7 @@ class VideoWorker:
             InvalidCheckpoint: the weights cannot be used, or are not those the run was planned with.
         """
         self._device = pick_device(self.config.device, reserved_gpus=self.config.reserved_gpus)
+        keep_memory()
         self.limit_threads()
         network = load_network(self.config.checkpoint)
         found = checkpoint.fingerprint(network)
