@@ -13,11 +13,12 @@ import typer
 
 from jobs.terminal.console import INTERRUPTED, exit_on_error, stdout
 from jobs.terminal.launch import SOME_FAILED, PoolKind, report, segment, tell_of_weights, worker_config
-from jobs.terminal.options import BinaryMasksOption
+from jobs.terminal.options import BinaryMasksOption, MaxPixelsOption
 from model.bank import BankConfig
 from model.ops import SegmentMeanBackend
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.errors import InvalidInput
+from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.weights import DEFAULT_CHECKPOINT
 from pipeline.run.device import Device
@@ -103,6 +104,7 @@ def segment_command(
     ] = BankConfig.segment_mean,
     object_chunk: Annotated[int | None, typer.Option(min=1, help="Objects at a time, to save memory.")] = None,
     binary_masks: BinaryMasksOption = False,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
     torch_threads: Annotated[int, typer.Option(help="Threads of each worker on the CPU.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos of the manifest.")] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this video; may be repeated.")] = None,
@@ -131,6 +133,7 @@ def segment_command(
             checkpoint=checkpoint,
             segmenter=segmenter,
             binary_masks=binary_masks,
+            max_pixels=max_pixels,
             device=device,
             torch_threads=torch_threads,
         )

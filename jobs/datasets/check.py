@@ -6,6 +6,7 @@ from functools import partial
 from itertools import islice
 
 from pipeline.input.fields import Fault
+from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.inspection import Inspection, inspect
 from pipeline.input.manifest import VideoTask, parse_manifest, write_manifest
 from pipeline.input.manifest_files import check_format
@@ -19,6 +20,7 @@ def check(
     *,
     output: str | None = None,
     binary_masks: bool = False,
+    max_pixels: int = MAX_PIXELS,
     readers: int = READERS,
     shown: Callable[[Iterable[Inspection], int], Iterable[Inspection]] = lambda inspections, _: inspections,
 ) -> tuple[int, list[Fault]]:
@@ -32,7 +34,9 @@ def check(
         check_format(output)
     tasks, faults = parse_manifest(manifest)
     good = []
-    for inspection in shown(_inspect_all(tasks, readers, binary_masks), len(tasks)):
+    for inspection in shown(
+        _inspect_all(tasks, readers, partial(inspect, binary_masks=binary_masks, max_pixels=max_pixels)), len(tasks)
+    ):
         faults += inspection.faults
         good += [] if inspection.faults else [inspection.task]
     if output is not None and not faults:
@@ -40,10 +44,11 @@ def check(
     return len(good), sorted(faults, key=lambda fault: fault.row)
 
 
-def _inspect_all(tasks: Sequence[VideoTask], readers: int, binary_masks: bool) -> Iterator[Inspection]:
+def _inspect_all(
+    tasks: Sequence[VideoTask], readers: int, look: Callable[[VideoTask], Inspection]
+) -> Iterator[Inspection]:
     """In the order of the tasks; few wait in memory however many there are."""
     waiting = iter(tasks)
-    look = partial(inspect, binary_masks=binary_masks)
     with ThreadPoolExecutor(readers) as pool:
         begun: list[Future[Inspection]] = [pool.submit(look, task) for task in islice(waiting, 4 * readers)]
         while begun:
