@@ -11,9 +11,10 @@ from rich.progress import track
 from jobs.datasets.check import READERS, check
 from jobs.datasets.manifests import Layout, PromptChoice, build
 from jobs.terminal.console import WRONG_CALL, exit_on_error, stdout
-from jobs.terminal.options import BinaryMasksOption, MaxPixelsOption
+from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, MaxPixelsOption
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.inspection import Inspection
+from pipeline.input.origin import Allowed
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,6 +38,8 @@ def check_command(
     ] = None,
     binary_masks: BinaryMasksOption = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
+    allow_local: AllowLocalOption = False,
+    allow_http: AllowHttpOption = False,
     readers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = READERS,
 ) -> None:
     """Open every video and mask of a manifest and report all faults."""
@@ -47,6 +50,7 @@ def check_command(
             output=output,
             binary_masks=binary_masks,
             max_pixels=max_pixels,
+            allowed=Allowed(local=allow_local, http=allow_http),
             readers=readers,
             shown=_shown_on(console),
         )

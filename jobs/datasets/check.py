@@ -8,8 +8,9 @@ from itertools import islice
 from pipeline.input.fields import Fault
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.inspection import Inspection, inspect
-from pipeline.input.manifest import VideoTask, parse_manifest, write_manifest
+from pipeline.input.manifest import NOTHING_ELSE, VideoTask, parse_manifest, write_manifest
 from pipeline.input.manifest_files import check_format
+from pipeline.input.origin import Allowed
 
 READERS = 16
 """Videos opened at a time."""
@@ -21,6 +22,7 @@ def check(
     output: str | None = None,
     binary_masks: bool = False,
     max_pixels: int = MAX_PIXELS,
+    allowed: Allowed = NOTHING_ELSE,
     readers: int = READERS,
     shown: Callable[[Iterable[Inspection], int], Iterable[Inspection]] = lambda inspections, _: inspections,
 ) -> tuple[int, list[Fault]]:
@@ -32,7 +34,7 @@ def check(
     """
     if output is not None:
         check_format(output)
-    tasks, faults = parse_manifest(manifest)
+    tasks, faults = parse_manifest(manifest, allowed)
     good = []
     for inspection in shown(
         _inspect_all(tasks, readers, partial(inspect, binary_masks=binary_masks, max_pixels=max_pixels)), len(tasks)

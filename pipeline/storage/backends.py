@@ -326,7 +326,7 @@ def _connect(protocol: str, _process: int, _settings: tuple[tuple[str, str], ...
     options = {"use_listings_cache": False, "config_kwargs": once} if s3 else {}
     try:
         filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, TypeError) as error:  # TypeError: it needs more than a URL
         raise InvalidInput(
             f"no store is known for {protocol}:// ({error}): correct the URL, or install the fsspec package for it"
         ) from error
