@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.errors import UnreadableVideo
+from pipeline.input.ffv1 import SliceChecksums
 from pipeline.input.frames import MAX_PIXELS, Frame, Rgb, VideoInfo, check_pixels
 from pipeline.storage.store import open_url
 
@@ -32,8 +33,10 @@ _CONTAINERS = (
 """FFmpeg's names of the formats that hold their pictures themselves; others (concat, sdp, hls) name files and
 sockets, which would be opened."""
 _OPENS_NOTHING_ELSE = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"}
-_DETECT = {"err_detect": "crccheck+bitstream+buffer+explode"}
-"""All that decoders can find wrong: they are lenient unless they are told."""
+_DETECT = "crccheck+bitstream+buffer"
+_STRICT = dict.fromkeys(("hevc", "mjpeg"), f"{_DETECT}+explode")
+"""What decoders look for. These two find damage only where it ends a frame; others would only lose the frame, which
+they mark and give as well as they can."""
 _PADDED_PIXELS = 1 << 20
 _MOST_FRAMES = 2**31 - 1
 """A header that claims more claims nothing."""
@@ -58,7 +61,9 @@ class VideoFile:
             self._container = stack.enter_context(self._open(limit))
             self._stream = _main_stream(self._container, url)
             check_pixels(url, self._stream.height, self._stream.width, max_pixels)
-            self._stream.codec_context.options = {**_DETECT, **limit}
+            codec = self._stream.codec_context.name
+            self._stream.codec_context.options = {"err_detect": _STRICT.get(codec, _DETECT), **limit}
+            self._checksums = SliceChecksums() if codec == "ffv1" else None
             first = self._first_picture(decoded := self._decoded())
             check_pixels(url, first.height, first.width, max_pixels)
             self._size = first.width, first.height
@@ -120,6 +125,8 @@ class VideoFile:
 
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
+            if self._checksums and packet and self._checksums.find_damage(bytes(packet)):
+                self._count_bad()
             try:
                 pictures = self._stream.codec_context.decode(packet)
             except av.FFmpegError:

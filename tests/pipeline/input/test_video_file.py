@@ -167,6 +167,25 @@ class TestDamage:
         assert (frames[-1].timestamp_us or 0) >= 38 * 40_000
         assert distance(frames[-1], NOISE[-1]) < distance(frames[-1], NOISE[0]) / 1.5
 
+    @pytest.mark.parametrize(
+        ("file", "codec", "options"),
+        [
+            ("v.mkv", "ffv1", {"level": "3", "slicecrc": "1"}),
+            ("v.mp4", "libx265", {"x265-params": "log-level=none:hash=1:keyint=5"}),
+        ],
+    )
+    def test_checksums_of_pictures_are_looked_at(
+        self, tmp_path: Path, file: str, codec: str, options: dict[str, str]
+    ) -> None:
+        path = write_video(tmp_path / file, NOISE[:12], codec=encoder(codec), options=options)
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        with open_video(str(path)) as reader:
+            frames = list(reader)
+        assert reader.bad_packets > 0
+        assert [frame.index for frame in frames if frame.damaged]
+
     def test_damage_before_the_range_is_not_the_ranges(self, tmp_path: Path) -> None:
         path = write_video(tmp_path / "v.avi", NOISE, codec="mjpeg", pix_fmt="yuvj420p")
         _zero_packets(path, [20])
