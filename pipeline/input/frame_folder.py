@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.errors import UnreadableVideo
 from pipeline.input.frames import MAX_PIXELS, Frame, Rgb, VideoInfo, check_pixels
-from pipeline.input.pictures import most_bytes, size_of
+from pipeline.input.pictures import is_cut, most_bytes, size_of
 from pipeline.storage.store import Store
 
 PICTURE_CODECS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
@@ -98,7 +98,7 @@ class FrameFolder:
 
     def _decode(self, name: str, data: bytes) -> Rgb:
         try:
-            picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            picture = None if is_cut(data) else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         except cv2.error:
             picture = None
         if picture is None:

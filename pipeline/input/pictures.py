@@ -14,6 +14,8 @@ PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 BROKEN = (OSError, SyntaxError, ValueError, LookupError, EOFError, struct.error)
 """What reading a damaged header can raise."""
 
+_CHUNK_BYTES = 12
+"""Of a chunk of a PNG besides its content: length, name, CRC."""
 _BYTES_PER_PIXEL, _SPARE_BYTES = 8, 1 << 24
 
 
@@ -28,6 +30,16 @@ def size_of(data: bytes) -> tuple[int, int] | None:
             return picture.height, picture.width
     except BROKEN:
         return None
+
+
+def is_cut(data: bytes) -> bool:
+    """Whether a PNG has a chunk that claims more bytes than there are: decoders ask for them before they look."""
+    at = len(PNG)
+    while data.startswith(PNG) and not data.startswith(b"IEND", at + 4):
+        if at + _CHUNK_BYTES > len(data):
+            return True
+        at += _CHUNK_BYTES + int.from_bytes(data[at : at + 4], "big")
+    return False
 
 
 def most_bytes(num_pixels: int) -> int:

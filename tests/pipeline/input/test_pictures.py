@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.input.pictures import most_bytes, size_of
+from pipeline.input.pictures import is_cut, most_bytes, size_of
 from tests.pipeline.input.pngs import bomb, saved
 
 
@@ -44,6 +44,16 @@ def test_damaged_headers_have_a_size_or_none(data: st.DataObject) -> None:
     for at in data.draw(st.lists(st.integers(0, len(damaged) - 1), max_size=3)):
         damaged[at] = data.draw(st.integers(0, 255))
     size_of(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
+
+
+@given(st.data())
+def test_a_png_is_cut_where_a_chunk_claims_more_than_there_is(data: st.DataObject) -> None:
+    whole = saved(Image.new("P", (9, 7)), "PNG")
+    assert not is_cut(whole) and not is_cut(whole + b"behind the end")
+    assert is_cut(whole[: data.draw(st.integers(9, len(whole) - 13))])
+    at = whole.index(b"IDAT") - 4
+    assert is_cut(whole[:at] + b"\x1e" + whole[at + 1 :])
+    assert not is_cut(saved(Image.new("L", (9, 7)), "JPEG")[:50])
 
 
 @given(height=st.integers(1, 60), width=st.integers(1, 60), bits=st.sampled_from([8, 16]))
