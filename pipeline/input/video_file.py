@@ -54,6 +54,7 @@ class VideoFile:
         self.bad_packets = 0
         self._bad_since_frame = 0
         self._url = url
+        self._max_pixels = max_pixels
         with ExitStack() as stack:
             self._file = stack.enter_context(open_url(url))
             # The decoder's own limit holds where a header says too little; it is generous, for decoders pad.
@@ -105,7 +106,8 @@ class VideoFile:
         picture = next(pictures, None)
         if picture is None:
             raise UnreadableVideo(
-                f"{self._url} has no frame that decodes ({self.bad_packets} bad packets): encode or upload it again"
+                f"{self._url} has no frame that decodes ({self.bad_packets} bad packets): encode or upload it again, "
+                f"or, where frames have more than {self._max_pixels} pixels, allow it with --max-pixels"
             )
         return picture
 

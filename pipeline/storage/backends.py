@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Protocol, cast
 import fsspec
 
 from pipeline.errors import InvalidInput
-from pipeline.storage.failures import DEADLINE_S, is_denied, is_store_error
+from pipeline.storage.failures import DEADLINE_S, is_denied, is_missing, is_store_error
 from pipeline.storage.urls import split_url
 
 _BLOCK_BYTES = 8 << 20
@@ -127,8 +127,10 @@ class _Local:
     def _entry(item: "os.DirEntry[str]") -> Entry | None:
         try:
             status = item.stat()
-        except FileNotFoundError:  # deleted since it was listed, or a dangling link
-            return None
+        except OSError as error:
+            if is_missing(error):  # deleted since it was listed, or a link to nothing or to itself
+                return None
+            raise
         if item.is_dir():
             return Entry(name=item.name, size=0, fingerprint="", is_folder=True)
         return Entry(

@@ -294,6 +294,16 @@ class TestLocalFiles:
             with pytest.raises(InvalidInput, match=f"/f is a {kind}, no regular file"):
                 read(str(tmp_path / "f"))
 
+    def test_a_link_to_itself_is_no_file_and_hides_none(self, tmp_path: Path) -> None:
+        (tmp_path / "loop").symlink_to("loop")
+        (tmp_path / "f").write_bytes(b"")
+        assert [entry.name for entry in Store(str(tmp_path)).list()] == ["f"]
+        for missing in ("loop", "n" * 300):
+            with pytest.raises(FileNotFoundError):
+                read_url(str(tmp_path / missing))
+            with pytest.raises(FileNotFoundError):
+                is_folder(str(tmp_path / missing))
+
     def test_a_file_where_a_folder_is_needed(self, tmp_path: Path) -> None:
         (tmp_path / "f").write_bytes(b"")
         with pytest.raises(InvalidOutput, match="cannot be written"):
