@@ -7,6 +7,7 @@ from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.run.device import Device
+from pipeline.run.watch import Patience
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class WorkerConfig:
     """Frames that may wait between decoding, network and writing."""
     max_pixels: int = MAX_PIXELS
     """Of a frame; larger videos are refused before they take memory."""
+    patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
         if self.reserved_gpus < 0:
