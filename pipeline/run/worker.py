@@ -77,7 +77,9 @@ class VideoWorker:
         self._network: AFBURR | None = None
         self._stopped = threading.Event()
         self._watch = Watch(config.patience)
-        self._prefetch = Prefetch(binary_masks=config.binary_masks, queue_frames=config.queue_frames)
+        self._prefetch = Prefetch(
+            binary_masks=config.binary_masks, queue_frames=config.queue_frames, max_pixels=config.max_pixels
+        )
 
     def setup(self) -> None:
         """Take the device and load the weights.
@@ -177,7 +179,7 @@ class VideoWorker:
 
     def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> None:
         depth = self.config.queue_frames
-        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth) as rows:
+        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth, _num_bytes) as rows:
             waiting = iter(video.frames)
             while True:
                 with seconds.spent_on("decode"):
@@ -221,6 +223,11 @@ class VideoWorker:
             "checkpoint": self.config.checkpoint_fingerprint,
             "bad_packets": reader.bad_packets,
         }
+
+
+def _num_bytes(row: tuple[Frame, FrameResult]) -> int:
+    frame, result = row
+    return frame.num_bytes() + result.labels.nbytes
 
 
 @contextmanager
