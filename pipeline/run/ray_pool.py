@@ -22,6 +22,7 @@ from ray.exceptions import (
     RuntimeEnvSetupError,
 )
 
+from model.runtime import KEEP_MEMORY_ENVIRONMENT
 from pipeline.errors import (
     InvalidInput,
     MachineOutOfMemory,
@@ -92,7 +93,14 @@ class _Member:
     def __init__(self, config: WorkerConfig, name: str) -> None:
         self.name = name
         # Threads: one works, one answers how far it is, one is told what comes next.
-        options = {"num_cpus": 1, "num_gpus": config.reserved_gpus, "max_restarts": 0, "max_concurrency": 3}
+        options = {
+            "num_cpus": 1,
+            "num_gpus": config.reserved_gpus,
+            "max_restarts": 0,
+            "max_concurrency": 3,
+            # Ray's own threads begin before ours could call `keep_memory`.
+            "runtime_env": {"env_vars": KEEP_MEMORY_ENVIRONMENT},
+        }
         self._actor = cast(Any, ray.remote(_Actor)).options(**options).remote(config, name)
         self.attempt: Attempt | None = None
         self.next: Attempt | None = None
