@@ -25,6 +25,8 @@ from pipeline.storage.store import Store
 
 PROBE = "probe."
 """Begins the name of the throw-away file by which a store is tried."""
+_PROBES = 3
+"""A driver that froze while it tried one may find its file swept, and the store seems to ignore conditions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +100,11 @@ class Lease:
             InvalidOutput: OUTPUT cannot be written, or ignores conditional creates.
             StoreUnavailable: it cannot be reached.
         """
-        self.exclusive, now_s = self._probe()
-        if not self.exclusive:  # a driver that froze here may find its file swept, and look once more
+        for _ in range(_PROBES):
             self.exclusive, now_s = self._probe()
-        if not self.exclusive:
+            if self.exclusive:
+                break
+        else:
             self._accept_ignored_conditions()
         self._take(now_s, above=0)
         self._thread.start()
