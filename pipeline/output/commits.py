@@ -32,7 +32,7 @@ class FileRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """One finished video."""
+    """One finished video. Raises ValueError or OverflowError unless `video` is its row of `videos`."""
 
     video_id: str
     identity: str
@@ -42,6 +42,11 @@ class Commit:
     """What its row of `videos` says beside the files, as JSON holds it: times are ISO 8601 text."""
     driver: int = 0
     """The number of its driver's lease."""
+
+    def __post_init__(self) -> None:
+        to_table("videos", [self.row])
+        if (self.video["video_id"], self.video["identity"]) != (self.video_id, self.identity):
+            raise ValueError(f"commit of {self.video_id}: its row of videos is another video's or identity's")
 
     @property
     def file(self) -> CommitFile:
@@ -68,20 +73,12 @@ class Commit:
         }
         return {**self.video, **files, "driver": self.driver}
 
-    def check(self) -> None:
-        """Raise ValueError or OverflowError unless `video` is this commit's row of `videos`."""
-        to_table("videos", [self.row])
-        if (self.video["video_id"], self.video["identity"]) != (self.video_id, self.identity):
-            raise ValueError(f"commit of {self.video_id}: its row of videos is another video's or identity's")
-
 
 def create_commit(store: Store, commit: Commit) -> bool:
     """Make a video complete; False when this commit stands already.
 
-    Raises as `Commit.check`, InvalidOutput, and StoreUnavailable: then the commit may stand or not, or come to stand
-    later.
+    Raises InvalidOutput, and StoreUnavailable: then the commit may stand or not, or come to stand later.
     """
-    commit.check()
     return store.create(commit.path, _to_json(commit))
 
 
@@ -113,7 +110,6 @@ def _from_json(data: bytes, file: CommitFile, url: str) -> Commit:
             video=content["video"],
             driver=content.get("driver", 0),
         )
-        commit.check()
         if commit.file != file:
             raise ValueError(f"it is the commit {commit.path}")
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -50,6 +51,8 @@ class Committed:
     """Commits whose files are gone or short, or that cannot be read, with no newer one that counts."""
     videos: pa.Table
     """The rows of `videos` of `current`."""
+    stored: Mapping[str, tuple[CommitFile | None, ...]]
+    """By path of each file of `videos` the commits that its rows stand for; None for rows of an earlier version."""
     tidy: bool
     """Whether the files of `videos` hold just these rows, and nothing lies about that no current commit lists."""
 
@@ -89,8 +92,10 @@ def _commits(store: Store) -> set[CommitFile]:
 
 def _look(store: Store, commits: set[CommitFile]) -> Committed:
     sizes = {f"{table}/{entry.name}": entry.size for table in ROW_TABLES for entry in store.list(table)}
-    table = _read_videos(store)
-    at = {file: index for file, index in rows_by_commit(table).items() if file in commits}
+    parts = _read_videos(store)
+    stored = {path: tuple(_files_of_rows(part)) for path, part in parts.items()}
+    table = pa.concat_tables([SCHEMAS["videos"].empty_table(), *parts.values()])
+    at = {file: index for index, file in enumerate(chain.from_iterable(stored.values())) if file in commits}
     read = _read_commits(store, commits - at.keys())
     known = dict(_counted_rows(table, at, sizes)) | dict(_counted_commits(read, sizes))
     current = _newest(known)
@@ -103,6 +108,7 @@ def _look(store: Store, commits: set[CommitFile]) -> Committed:
         superseded=tuple(sorted(superseded)),
         broken=tuple(sorted(others - superseded)),
         videos=pa.concat_tables([table.take(pa.array(kept, pa.int64())), to_table("videos", extra)]),
+        stored=stored,
         tidy=not (extra or others or len(kept) < len(table)) and _lists_all(current, sizes),
     )
 
@@ -112,11 +118,10 @@ def _lists_all(current: Mapping[str, Counted], sizes: Mapping[str, int]) -> bool
     return all(path in listed for path in sizes if attempt_of(path.rpartition("/")[2]))
 
 
-def _read_videos(store: Store) -> pa.Table:
+def _read_videos(store: Store) -> dict[str, pa.Table]:
     paths = [f"videos/{entry.name}" for entry in store.list("videos") if entry.name.endswith(".parquet")]
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-        parts = pool.map(lambda path: read_videos_file(store, path), paths)
-        return pa.concat_tables([SCHEMAS["videos"].empty_table(), *parts])
+        return dict(zip(paths, pool.map(lambda path: read_videos_file(store, path), paths), strict=True))
 
 
 def read_videos_file(store: Store, path: str) -> pa.Table:

@@ -251,14 +251,16 @@ class _Driver:
             "committed_at": self._clocks.now().isoformat(),
             "run_id": self._summary.run_id,
         }
-        commit = Commit(
-            video_id=outcome.video_id, identity=identity, files=outcome.files, video=video, driver=self._lease.number
-        )
         try:
-            commit.check()
+            return Commit(
+                video_id=outcome.video_id,
+                identity=identity,
+                files=outcome.files,
+                video=video,
+                driver=self._lease.number,
+            )
         except Exception as error:  # whatever one video brings, it is its own failure
             return Failure.unforeseen(error, f"{attempt.task.name}: cannot be committed")
-        return commit
 
     def _commit(self, commit: Commit) -> None:
         self._lease.check()
