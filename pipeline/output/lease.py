@@ -82,6 +82,8 @@ class Lease:
         """When it last showed that it holds the lease, in seconds since the epoch by the store's clock."""
         self.exclusive = True
         """Whether the store keeps conditional creates."""
+        self.replaced: frozenset[str] = frozenset()
+        """The runs of the drivers that it found there and took over from: what they still commit has lower numbers."""
 
     @property
     def settled_s(self) -> float:
@@ -210,6 +212,8 @@ class Lease:
     def _forget_earlier(self) -> None:
         for driver in _holders(self._store.list(WORK)):
             if driver.number < self.number:
+                if run_id := self._read(driver.number).get("run_id"):
+                    self.replaced |= {str(run_id)}
                 self._store.delete(driver_path(driver.number))
 
     def _write(self, *, released: bool) -> None:

@@ -4,7 +4,8 @@ For the driver that holds the lease, when no attempt of its own is running. It m
 wake up, between any two requests; so it deletes only what can never be wanted again, whoever drives by then (design 8):
 
 - commits that a newer one, which counts, has superseded, and the files that they alone list;
-- files that no commit lists, of this run's own attempts or so old that no earlier driver can still commit them.
+- files that no commit lists: of this run's own attempts; of the runs that it took over from, where this run has
+  committed the video, so that theirs would come too late; and so old ones that no earlier driver can still commit them.
 """
 
 from collections import defaultdict
@@ -31,6 +32,10 @@ class Sweep:
     """When this driver last showed that it holds the lease."""
     run_id: str
     """Of this run: its attempts are over."""
+    driver: int
+    """The number of its lease, which its commits carry."""
+    replaced: frozenset[str]
+    """The runs that this one took over from: whatever they still commit carries a lower number."""
     grace_s: float
     """How long a superseded result stays for those who have it open."""
     settled_s: float
@@ -112,8 +117,9 @@ def _of_video(
     gone = {file for file in commits if _may_go(what, file, commits, whole)}
     listed, replaced = _paths(read, read.keys() - gone), _paths(read, gone)
     yield from (file.path for file in gone)
+    superseded = bool(whole) and whole[-1].driver >= what.driver
     for path, entry in files.items():
-        if path not in listed and (path in replaced or _is_orphan(what, entry)):
+        if path not in listed and (path in replaced or _is_orphan(what, entry, superseded=superseded)):
             yield path
 
 
@@ -132,10 +138,11 @@ def _may_go(what: Sweep, file: CommitFile, commits: Mapping[CommitFile, Entry], 
     return what.is_old(commits[file].modified_s)
 
 
-def _is_orphan(what: Sweep, entry: Entry) -> bool:
+def _is_orphan(what: Sweep, entry: Entry, *, superseded: bool) -> bool:
+    """Whether nobody will commit a file; `superseded` tells that runs before this one would do so too late."""
     attempt = attempt_of(entry.name)
-    own = attempt is not None and attempt.run_id == what.run_id
-    return own or what.is_old(entry.modified_s)
+    over = {what.run_id} | (what.replaced if superseded else frozenset())
+    return (attempt is not None and attempt.run_id in over) or what.is_old(entry.modified_s)
 
 
 def _temporaries(store: Store, what: Sweep) -> Iterator[str]:

@@ -192,6 +192,8 @@ class _Driver:
         what = Sweep(
             now_s=self._lease.held_s,
             run_id=self._summary.run_id,
+            driver=self._lease.number,
+            replaced=self._lease.replaced,
             grace_s=self._grace_s,
             settled_s=self._lease.settled_s,
         )

@@ -63,6 +63,7 @@ class TestTaking:
         with Lease(store, "second", times=SOON) as lease:
             lease.refresh()
             assert drivers(store) == ["driver.2"]
+            assert lease.replaced == {"dead"}
 
     def test_a_driver_that_releases_while_another_waits_lets_it_in(self, store: Store) -> None:
         first = Lease(store, "first", times=SILENT)

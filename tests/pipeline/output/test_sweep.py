@@ -23,11 +23,11 @@ def store() -> Store:
     return Store(f"memory://{uuid.uuid4().hex}")
 
 
-def at(store: Store, *, later_s: float, grace_s: float = 900.0) -> Sweep:
-    """A sweep so long after the last write to the store."""
+def at(store: Store, *, later_s: float, grace_s: float = 900.0, replaced: frozenset[str] = frozenset()) -> Sweep:
+    """A sweep so long after the last write to the store, by the driver with lease 2."""
     written = [entry.modified_s or 0.0 for folder in ("masks", "frames", "_commits") for entry in store.list(folder)]
     now_s = max(written, default=0.0) + later_s
-    return Sweep(now_s=now_s, run_id=OWN, grace_s=grace_s, settled_s=100.0)
+    return Sweep(now_s=now_s, run_id=OWN, driver=2, replaced=replaced, grace_s=grace_s, settled_s=100.0)
 
 
 def files(store: Store) -> set[str]:
@@ -69,6 +69,22 @@ class TestFilesThatNoCommitLists:
         put_files(store, make_commit("clip", attempt=attempt_name(OTHER, 1)))
         assert sweep(store, at(store, later_s=99.0)).deleted == 0
         assert sweep(store, at(store, later_s=101.0)).deleted == 2
+
+    def test_of_a_run_that_was_taken_over_go_where_this_one_has_committed(self, store: Store) -> None:
+        """What it may still commit comes too late there; elsewhere it would be the video's result."""
+        late = put_files(store, make_commit("clip", attempt=attempt_name(OTHER, 1)))
+        alone = put_files(store, make_commit("other", attempt=attempt_name(OTHER, 2)))
+        own = put_commit(store, make_commit("clip", attempt=attempt_name(OWN, 1), driver=2))
+        sweep(store, at(store, later_s=0.0))
+        assert files(store) == paths(late, alone, own)
+        sweep(store, at(store, later_s=0.0, replaced=frozenset({OTHER})))
+        assert files(store) == paths(alone, own)
+
+    def test_of_a_run_that_was_taken_over_stay_where_an_earlier_result_counts(self, store: Store) -> None:
+        kept = put_commit(store, make_commit("clip", attempt=attempt_name("20260102T030400-00000000", 1), driver=1))
+        late = put_files(store, make_commit("clip", "b" * 32, attempt=attempt_name(OTHER, 1)))
+        sweep(store, at(store, later_s=0.0, replaced=frozenset({OTHER})))
+        assert files(store) == paths(kept, late)
 
     def test_that_are_not_ours_stay(self, store: Store) -> None:
         store.put("masks/notes.parquet", b"mine")
