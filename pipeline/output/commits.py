@@ -82,6 +82,40 @@ def create_commit(store: Store, commit: Commit) -> bool:
     return store.create(commit.path, _to_json(commit))
 
 
+def restore_commit(store: Store, commit: Commit) -> None:
+    """Write a commit anew whose file cannot be read any more. Raises InvalidOutput, StoreUnavailable."""
+    store.put(commit.path, _to_json(commit))
+
+
+def commit_of_row(row: Mapping[str, object], rows: Mapping[str, int]) -> Commit:
+    """The commit that a row of `videos` stands for; `rows`: how many its files hold, by table.
+
+    Raises ValueError or TypeError for a row that is none.
+    """
+    files = {
+        table: FileRecord(
+            path=str(row[f"{table}_file"]),
+            rows=rows[table],
+            bytes=int(str(row[f"{table}_bytes"])),
+            sha256=str(row[f"{table}_sha256"]),
+        )
+        for table in ROW_TABLES
+    }
+    of_files = {f"{table}_{what}" for table in ROW_TABLES for what in ("file", "bytes", "sha256")}
+    video = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name not in of_files and name != "driver"
+    }
+    return Commit(
+        video_id=str(row["video_id"]),
+        identity=str(row["identity"]),
+        files=files,
+        video=video,
+        driver=int(str(row["driver"])),
+    )
+
+
 def read_commit(store: Store, file: CommitFile) -> Commit:
     """Raises FileNotFoundError, DamagedOutput naming an unreadable one, InvalidOutput for one of a later version."""
     return _from_json(store.get(file.path), file, store.url_of(file.path))

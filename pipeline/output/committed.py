@@ -6,7 +6,7 @@ video, except for commits that stand in none of these files yet.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,17 +68,18 @@ class Committed:
         return max((file.driver for file in files), default=0)
 
 
-def read_committed(store: Store) -> Committed:
+def read_committed(store: Store, *, without: Collection[str] = ()) -> Committed:
     """Look at an OUTPUT; right also while a driver commits, supersedes and tidies up.
 
-    Raises InvalidOutput for a commit of a newer version or an unreadable file of `videos`, StoreUnavailable.
+    `without`: paths of files of `videos` that are not to be believed; commits are read in their place. Raises
+    InvalidOutput for a commit of a newer version or an unreadable file of `videos`, StoreUnavailable.
     """
     listed: set[CommitFile] | None = None
     for _ in range(_LOOKS):
         # Files are listed after commits: those of a commit that counts were there before it.
         commits = _commits(store)
         with suppress(FileNotFoundError):  # a file of `videos` was rewritten: look again
-            found = _look(store, commits)
+            found = _look(store, commits, without)
             # What seems broken may have been superseded and removed since.
             if not found.broken or commits == listed:
                 return found
@@ -90,9 +91,9 @@ def _commits(store: Store) -> set[CommitFile]:
     return {file for entry in store.list(COMMITS) if (file := commit_of(entry.name))}
 
 
-def _look(store: Store, commits: set[CommitFile]) -> Committed:
+def _look(store: Store, commits: set[CommitFile], without: Collection[str]) -> Committed:
     sizes = {f"{table}/{entry.name}": entry.size for table in ROW_TABLES for entry in store.list(table)}
-    parts = _read_videos(store)
+    parts = _read_videos(store, without)
     stored = {path: tuple(_files_of_rows(part)) for path, part in parts.items()}
     table = pa.concat_tables([SCHEMAS["videos"].empty_table(), *parts.values()])
     at = {file: index for index, file in enumerate(chain.from_iterable(stored.values())) if file in commits}
@@ -118,8 +119,9 @@ def _lists_all(current: Mapping[str, Counted], sizes: Mapping[str, int]) -> bool
     return all(path in listed for path in sizes if attempt_of(path.rpartition("/")[2]))
 
 
-def _read_videos(store: Store) -> dict[str, pa.Table]:
-    paths = [f"videos/{entry.name}" for entry in store.list("videos") if entry.name.endswith(".parquet")]
+def _read_videos(store: Store, without: Collection[str]) -> dict[str, pa.Table]:
+    listed = (f"videos/{entry.name}" for entry in store.list("videos") if entry.name.endswith(".parquet"))
+    paths = [path for path in listed if path not in without]
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
         return dict(zip(paths, pool.map(lambda path: read_videos_file(store, path), paths), strict=True))
 
