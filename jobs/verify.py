@@ -68,7 +68,7 @@ def verify_command(
             raise typer.Exit(INTERRUPTED) from None
     report = repaired.report if repaired else report
     if json_output:
-        console.print(json.dumps(_for_programs(report, repaired)))
+        typer.echo(json.dumps(_for_programs(report, repaired), indent=2))
     else:
         _show(report, repaired, console, output)
     if report.found:
