@@ -213,8 +213,9 @@ def test_at_every_operation_it_may_end(end: str) -> None:
     with tapped() as world:
         damaged_world(world)
         world.drivers.append(Driver(name="undisturbed"))
+        world.disturb({})
         in_world(world)
-        operations = list(world.drivers[-1].operations)
+        operations = list(world.operations)
     changes = [number for number, kind in enumerate(operations) if kind in CHANGES]
     assert len(changes) > 15
     for number in changes:
@@ -225,11 +226,13 @@ def test_at_every_operation_it_may_end(end: str) -> None:
                 driver.dead |= end == f"crash {now}"
                 driver.stopped |= end == "signal"
 
-            world.drivers.append(Driver(name=end, points={number: happen}))
+            world.drivers.append(Driver(name=end))
+            world.disturb({number: happen})
             with suppress(Killed, KeyboardInterrupt):
                 in_world(world)
             world.sleep(3600.0)
             world.drivers.append(Driver(name="the next"))
+            world.disturb({})
             in_world(world)
             with world.quiet():
                 assert verify(world.store).found == ()
