@@ -1,4 +1,4 @@
-"""docs/reliability.md promises nothing that no test holds: every test that it names is there, and every row names some."""
+"""docs/reliability.md promises nothing that no test holds: each promise names tests, and each of them is there."""
 
 import ast
 import re

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-import fsspec.registry
 import pytest
 from fsspec.asyn import AsyncFileSystem
+from fsspec.registry import _registry
 
 from pipeline.storage import backends
 
@@ -235,7 +235,7 @@ def installed() -> Iterator[None]:
             kind.blobs.clear()
             kind.hidden.clear()
             for protocol in kind.protocol:
-                patch.setitem(fsspec.registry._registry, protocol, kind)
+                patch.setitem(_registry, protocol, kind)
         backends._connect.cache_clear()
         yield
     backends._connect.cache_clear()
