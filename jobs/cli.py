@@ -10,6 +10,7 @@ from jobs import (
     convert_checkpoint,
     demo,
     evaluate,
+    export,
     manifest,
     segment,
     status,
@@ -19,7 +20,19 @@ from jobs import (
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Batch video object segmentation: masks and uncertainty as tables."
 )
-for job in (segment, status, evaluate, benchmark, demo, train, compose, ablate, checkpoints, convert_checkpoint):
+for job in (
+    segment,
+    status,
+    export,
+    evaluate,
+    benchmark,
+    demo,
+    train,
+    compose,
+    ablate,
+    checkpoints,
+    convert_checkpoint,
+):
     app.registered_commands += job.app.registered_commands
 app.add_typer(manifest.app, name="manifest", help="Make manifests.")
 
