@@ -38,6 +38,8 @@ def plan(output: str, asked: Asked) -> tuple[Corpus, list[ExportedVideo]]:
     Raises InvalidInput when nothing is committed, for unknown ids, and where the manifest lacks something;
     InvalidOutput, InvalidManifest, StoreUnavailable.
     """
+    if asked.classes and asked.manifest is None:
+        raise InvalidInput("--classes needs the manifest that names them: give it with --manifest")
     found = _chosen(output, committed_videos(output), asked.only)
     rows = _rows(output)
     tasks = _tasks(asked.manifest, list(found)) if asked.manifest else {}

@@ -58,6 +58,11 @@ class Sink:
             part.close()
             self.store.put_file(part_path(self._number, name), part.path)
 
+    def discard(self) -> None:
+        """Close local files, so that they can be removed."""
+        for part in self._parts.values():
+            part.close()
+
 
 class Part:
     """A local file that grows by elements."""
@@ -90,5 +95,8 @@ def sink_of(store: Store, number: int) -> Iterator[Sink]:
         ThreadPoolExecutor(_WRITERS) as writers,
     ):
         sink = Sink(store, number, Path(folder), writers)
-        yield sink
-        sink.close()
+        try:
+            yield sink
+            sink.close()
+        finally:
+            sink.discard()

@@ -163,10 +163,10 @@ class ExportedVideo:
         )
 
     def _takes(self, mask: Mapping[str, Any], tally: Tally) -> bool:
-        if not self.selection.takes(mask["score"], mask["uncertainty"]):
-            tally.left_out += 1
-            return False
         shown = bool(mask["area"])
+        if not self.selection.takes(mask["score"], mask["uncertainty"]):
+            tally.left_out += shown
+            return False
         tally.object_frames += shown
         tally.lost[Loss.ABSENT] += not shown
         tally.lost[Loss.IDENTITY] += shown

@@ -74,8 +74,9 @@ def _write(video: ExportedVideo, frames: Iterator[ExportedFrame], sink: Sink) ->
         for batch in _of_taken_frames(video, "masks"):
             taken = batch.filter(_is_taken(batch, video.selection))
             writer.add(_with_classes(taken, video))
-            sink.tally.left_out += len(batch) - len(taken)
-            sink.tally.object_frames += pc.sum(taken["present"]).as_py() or 0
+            before, after = (pc.sum(one["present"]).as_py() or 0 for one in (batch, taken))
+            sink.tally.object_frames += after
+            sink.tally.left_out += before - after
     sink.part("videos").add(json.dumps(_about(video), ensure_ascii=False), between="\n")
 
 
