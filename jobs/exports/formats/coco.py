@@ -1,4 +1,4 @@
-"""COCO instances: `annotations.json`, an image a frame and an annotation an object-frame, masks as RLE.
+"""COCO: `annotations/instances_default.json`, an image a frame and an annotation an object-frame, masks as RLE.
 
 What COCO has no word for stands beside its own fields, where readers leave it alone: `videos`, `video_id`, `track_id`,
 `frame_index`, `timestamp_us`, `score`, `uncertainty`.
@@ -14,6 +14,7 @@ from jobs.exports.parts import Parts
 from jobs.exports.sink import Sink
 from jobs.exports.video import ExportedFrame, ExportedVideo, ObjectFrame
 
+_FILE = "annotations/instances_default.json"
 _LISTS = ("videos", "images", "annotations")
 
 
@@ -57,11 +58,13 @@ def _annotation(video: ExportedVideo, frame: ExportedFrame, found: ObjectFrame) 
         "iscrowd": 0,
         "score": rounded(found.score),
         "uncertainty": rounded(found.uncertainty),
+        # Where CVAT and datumaro look for it.
+        "attributes": {"track_id": found.object_id},
     }
 
 
 def _finish(corpus: Corpus, parts: Parts) -> None:
-    parts.json_file("annotations.json", {"categories": categories_of(corpus)}, _LISTS)
+    parts.json_file(_FILE, {"categories": categories_of(corpus)}, _LISTS)
 
 
 COCO = Format(

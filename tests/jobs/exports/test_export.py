@@ -88,8 +88,8 @@ def _moved(output: Output, folder: Path) -> str:
 def test_any_store_will_do(output: Output, tmp_path: Path) -> None:
     export(output.url, "coco", "memory://exports/to", ALL, workers=1)
     export(output.url, "coco", str(tmp_path / "to"), ALL, workers=1)
-    stored = Store("memory://exports/to").get("annotations.json")
-    assert stored == (tmp_path / "to/annotations.json").read_bytes()
+    stored = Store("memory://exports/to").get("annotations/instances_default.json")
+    assert stored == (tmp_path / "to/annotations/instances_default.json").read_bytes()
 
 
 def test_a_folder_with_something_in_it_is_refused(output: Output, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_an_unknown_format_is_refused_with_all_that_are_known(output: Output, tm
 
 def test_every_second_frame(output: Output, tmp_path: Path) -> None:
     written = exported(output, "coco", tmp_path / "to", every=2)
-    images = json.loads((tmp_path / "to/annotations.json").read_text())["images"]
+    images = json.loads((tmp_path / "to/annotations/instances_default.json").read_text())["images"]
     # The second video begins with frame 2.
     assert [(one["file_name"], one["frame_index"], one["frame_id"]) for one in images] == [
         (f"{UNICODE}/00002.jpg", 2, 0),
@@ -194,7 +194,7 @@ def test_doubtful_masks_are_left_out(
     output: Output, tmp_path: Path, asked: dict[str, float], left: int, left_out: int
 ) -> None:
     written = exported(output, "coco", tmp_path / "to", **asked)
-    assert len(json.loads((tmp_path / "to/annotations.json").read_text())["annotations"]) == left
+    assert len(json.loads((tmp_path / "to/annotations/instances_default.json").read_text())["annotations"]) == left
     assert (written.object_frames, written.left_out) == (left, left_out)
 
 

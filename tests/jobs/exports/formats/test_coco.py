@@ -17,7 +17,7 @@ from tests.jobs.exports.outputs import FOLDER, Output, Truth, exported, overlapp
 
 def read(to: Path) -> COCO:
     with contextlib.redirect_stdout(io.StringIO()):
-        return COCO(str(to / "annotations.json"))
+        return COCO(str(to / "annotations/instances_default.json"))
 
 
 def masks_of(coco: COCO) -> Truth:
@@ -47,7 +47,7 @@ def test_overlaps_are_kept(tmp_path: Path) -> None:
 
 def test_no_two_images_or_annotations_share_a_number(output: Output, tmp_path: Path) -> None:
     exported(output, "coco", tmp_path / "to")
-    content = json.loads((tmp_path / "to/annotations.json").read_text())
+    content = json.loads((tmp_path / "to/annotations/instances_default.json").read_text())
     for name, number in (("videos", 2), ("images", 10), ("annotations", 18)):
         ids = [one["id"] for one in content[name]]
         assert (len(set(ids)), min(ids)) == (number, 1)
@@ -70,7 +70,7 @@ def test_what_is_known_of_a_mask_stands_beside_it(output: Output, tmp_path: Path
 
 def test_our_own_reader_takes_it(output: Output, tmp_path: Path) -> None:
     exported(output, "coco", tmp_path / "to", manifest=output.manifest, frames=Frames.COPY)
-    instances = read_instances(str(tmp_path / "to/annotations.json"))
+    instances = read_instances(str(tmp_path / "to/annotations/instances_default.json"))
     name = f"{FOLDER}/8.png"
     picture, labels = read_annotated(Store(str(tmp_path / "to/images")), name, instances[name])
     assert picture.shape == (47, 61, 3)
