@@ -13,6 +13,7 @@ from jobs.training.reports import Reporter
 from jobs.training.settings import Settings
 from model.clip import Clip
 from model.network import AFBURR
+from model.runtime import keep_memory
 from model.training import Trainer, fit
 from pipeline.storage.store import Store
 
@@ -37,6 +38,7 @@ def learn(settings: Settings, network: AFBURR, reporter: Reporter, team: Team) -
     Raises:
         InvalidInput: the material does not suffice.
     """
+    keep_memory()
     torch.set_num_threads(settings.torch_threads)
     curriculum = settings.curriculum()
     network = network.to(team.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

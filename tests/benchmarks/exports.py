@@ -1,7 +1,7 @@
 """What an export costs, by format: `python -m tests.benchmarks.exports [--videos N] [--only FORMAT]`.
 
 Made-up results of 480 x 854 pixels, five objects a frame, 2,000 frames a video, so 10,000 object-frames; written to
-local disk by one process, a fresh one for each format, so that its peak memory is the format's own. CPU time counts, for
+local disk by one process, a fresh one for each format, so that peak memory is the format's own. CPU time counts, for
 others may be at work here. Formats that draw on frames see one picture under many names.
 """
 
