@@ -4,6 +4,7 @@ An error in a thread comes out where the other side next touches the queue; leav
 the thread.
 """
 
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator

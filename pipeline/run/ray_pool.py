@@ -160,7 +160,11 @@ class _Member:
 
     def overdue(self, now_s: float) -> str | None:
         """What has been waited for too long in its attempt; also it may not answer at all."""
-        if self.attempt is None or self._overdue or self._pulse is None:
+        if self.attempt is None:
+            return None
+        if self._pulse is not None:
+            self.poll_progress()  # the answer may have come while the driver waited for a store
+        if self._overdue or self._pulse is None:
             return self._overdue
         mute_s = now_s - max(self._asked_s, self.began_s)
         return f"no answer in {mute_s:.0f} s" if mute_s > self._patience.least_s else None
