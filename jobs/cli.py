@@ -6,6 +6,7 @@ from jobs import (
     ablate,
     benchmark,
     checkpoints,
+    compare,
     compose,
     convert_checkpoint,
     demo,
@@ -19,7 +20,10 @@ from jobs import (
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Batch video object segmentation: masks and uncertainty as tables."
 )
-for job in (segment, status, evaluate, benchmark, demo, train, compose, ablate, checkpoints, convert_checkpoint):
+_JOBS = (
+    segment, status, evaluate, compare, benchmark, demo, train, compose, ablate, checkpoints, convert_checkpoint,
+)  # fmt: skip
+for job in _JOBS:
     app.registered_commands += job.app.registered_commands
 app.add_typer(manifest.app, name="manifest", help="Make manifests.")
 
