@@ -4,6 +4,7 @@ import typer
 
 from jobs import (
     ablate,
+    average,
     benchmark,
     checkpoints,
     compare,
@@ -21,7 +22,8 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Batch video object segmentation: masks and uncertainty as tables."
 )
 _JOBS = (
-    segment, status, evaluate, compare, benchmark, demo, train, compose, ablate, checkpoints, convert_checkpoint,
+    segment, status, evaluate, compare, benchmark, demo, train, compose, ablate, average,
+    checkpoints, convert_checkpoint,
 )  # fmt: skip
 for job in _JOBS:
     app.registered_commands += job.app.registered_commands
