@@ -4,6 +4,7 @@ import typer
 
 from jobs import (
     ablate,
+    adapt,
     average,
     benchmark,
     checkpoints,
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Batch video object segmentation: masks and uncertainty as tables."
 )
 _JOBS = (
-    segment, status, evaluate, compare, benchmark, demo, train, compose, ablate, average,
+    segment, status, evaluate, compare, benchmark, demo, train, adapt, compose, ablate, average,
     checkpoints, convert_checkpoint,
 )  # fmt: skip
 for job in _JOBS:
