@@ -14,6 +14,7 @@ from jobs.terminal.options import BinaryMasksOption
 from jobs.training.adaptation import Adaptation, Verdict, mark
 from jobs.training.corpus import Prompts, Split, split
 from jobs.training.keeper import LAST
+from jobs.training.precision import fastest_precision
 from jobs.training.progress import show_training
 from jobs.training.start import train
 from model.checkpoint import fingerprint, to_bytes
@@ -81,7 +82,9 @@ def adapt_command(
     init: Annotated[str, typer.Option(metavar="NAME|PATH", help="Weights to begin with.")] = DEFAULT_CHECKPOINT,
     steps: Annotated[int, typer.Option(min=1)] = 250,
     side: Annotated[int, typer.Option(min=16, help="Side of the square crops, in pixels.")] = 192,
-    precision: Precision = TrainingConfig.precision,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Default: bf16 where this machine has units for it, else fp32.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Share each step's clips among so many, with Ray Train.")] = 1,
     torch_threads: Annotated[int, typer.Option(min=1, help="Threads of each worker on the CPU.")] = 1,
     binary_masks: BinaryMasksOption = False,
@@ -94,6 +97,7 @@ def adapt_command(
         manifest, output = absolute_url(manifest), absolute_url(output)
         init = init if init in names() else absolute_url(init)
         network = load_network(init)
+        precision = precision or fastest_precision()
         parts = split(manifest)
         same = mark(parts, fingerprint(network), steps, side, precision, binary_masks)
         adaptation = Adaptation(
