@@ -7,6 +7,8 @@ the thread.
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -126,3 +128,43 @@ class Behind(_Threaded, Generic[T]):
             except BaseException as error:
                 self._error = error
                 return
+
+
+class Aside:
+    """Calls one after the other in a thread, which ends with the process even if a call never returns.
+
+    `ThreadPoolExecutor` would be waited for.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._calls: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, call: Callable[..., T], *arguments: object) -> Future[T]:
+        """What `call(*arguments)` will give."""
+        future: Future[T] = Future()
+        self._calls.put(partial(_fulfil, future, call, *arguments))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+        return future
+
+    def close(self) -> None:
+        """Wait for the calls submitted so far; for good."""
+        self._calls.put(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
+def _fulfil(future: Future[T], call: Callable[..., T], *arguments: object) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call(*arguments))
+    except BaseException as error:
+        future.set_exception(error)

@@ -122,8 +122,7 @@ def _read_videos(store: Store) -> pa.Table:
 def read_videos_file(store: Store, path: str) -> pa.Table:
     """A file of `videos` of this version or an earlier one. Raises FileNotFoundError, DamagedOutput."""
     try:
-        # Not a Python file: a thread of Arrow may let go of it while the interpreter exits, and abort.
-        return conform("videos", pq.read_table(pa.BufferReader(store.get(path))))
+        return videos_of(store.get(path))
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
@@ -131,6 +130,12 @@ def read_videos_file(store: Store, path: str) -> pa.Table:
             f"{store.url_of(path)} cannot be read ({error}); delete this file and run again: "
             "it is rebuilt from the commits"
         ) from error
+
+
+def videos_of(data: bytes) -> pa.Table:
+    """Rows of a file of `videos`. Raises ArrowInvalid, OSError."""
+    # Not a Python file: a thread of Arrow may let go of it while the interpreter exits, and abort.
+    return conform("videos", pq.read_table(pa.BufferReader(data)))
 
 
 def rows_by_commit(table: pa.Table) -> dict[CommitFile, int]:

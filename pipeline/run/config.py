@@ -6,6 +6,7 @@ from model.effect import effective
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.run.device import Device
+from pipeline.run.watch import Patience
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class WorkerConfig:
     torch_threads: int = 1
     queue_frames: int = 8
     """Frames that may wait between decoding, network and writing."""
+    patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
         if self.reserved_gpus < 0:

@@ -1,7 +1,7 @@
 """A video that is open, with its prompts and its first frames decoded ahead; the next one opens meanwhile."""
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
@@ -12,7 +12,7 @@ from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.prompts import load_prompts
 from pipeline.input.video import open_video
-from pipeline.overlap import Ahead
+from pipeline.overlap import Ahead, Aside
 
 
 class OpenVideo:
@@ -49,7 +49,7 @@ class Prefetch:
     def __init__(self, *, binary_masks: bool, queue_frames: int) -> None:
         """As of `OpenVideo`."""
         self._open = partial(OpenVideo, binary_masks=binary_masks, queue_frames=queue_frames)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+        self._thread = Aside("prefetch")
         self._lock = threading.Lock()
         self._task: VideoTask | None = None
         self._video: Future[OpenVideo] | None = None
@@ -79,7 +79,7 @@ class Prefetch:
         """Close what nobody asked for; waits for what is being opened."""
         with self._lock:
             self._drop()
-        self._thread.shutdown()
+        self._thread.close()
 
     def _drop(self) -> None:
         if self._video is not None and not self._video.cancel():

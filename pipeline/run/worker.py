@@ -1,6 +1,8 @@
 """One worker: a plain class that segments whole videos. A pool gives it a process, a GPU and its next video."""
 
+import errno
 import platform
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from pipeline.errors import (
     OutOfMemory,
     PipelineError,
     SegmentationFailed,
+    WorkerUnfit,
 )
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
@@ -36,8 +39,10 @@ from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
 from pipeline.run.prefetch import OpenVideo, Prefetch
 from pipeline.run.progress import WorkerCounts
+from pipeline.run.watch import Watch
 from pipeline.storage.store import Store
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SMALLER = 8
 """How much less workspace an attempt gets after one ran out of memory."""
 
@@ -70,6 +75,7 @@ class VideoWorker:
         self._device = torch.device("cpu")
         self._network: AFBURR | None = None
         self._stopped = threading.Event()
+        self._watch = Watch(config.patience)
         self._prefetch = Prefetch(binary_masks=config.binary_masks, queue_frames=config.queue_frames)
 
     def setup(self) -> None:
@@ -102,10 +108,18 @@ class VideoWorker:
         """
         if self._network is None:
             raise RuntimeError("call setup() before process()")
+        self._watch.opening(attempt.task.start_frame)
         try:
-            return self._process(self._network, attempt)
+            with _machine_named():
+                return self._process(self._network, attempt)
         except PipelineError as error:  # of what knows only files and frames
             raise error.about(attempt.task.name) from error
+        finally:
+            self._watch.rest()
+
+    def overdue(self) -> str | None:
+        """Of the attempt that `process`, in another thread, has in hand: what has been waited for too long."""
+        return self._watch.overdue()
 
     def prepare(self, task: VideoTask) -> None:
         """Open the video that probably comes next while `process`, in another thread, has one; does not wait.
@@ -175,6 +189,8 @@ class VideoWorker:
                 with seconds.spent_on("write"):
                     rows.add((frame, result))
                 self.counts += WorkerCounts(frames_done=1)
+                self._watch.frame()
+            self._watch.rest()
             _check_prompts_seen(video)
             with seconds.spent_on("write"):
                 rows.finish()
@@ -203,6 +219,19 @@ class VideoWorker:
             "checkpoint": self.config.checkpoint_fingerprint,
             "bad_packets": reader.bad_packets,
         }
+
+
+@contextmanager
+def _machine_named() -> Iterator[None]:
+    """Raises WorkerUnfit for what is the fault of this machine, whatever the video."""
+    try:
+        yield
+    except torch.AcceleratorError as error:  # from here on every call of this process may fail
+        raise WorkerUnfit(f"the GPU of {platform.node()} failed: check it (nvidia-smi): {error}") from error
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise WorkerUnfit(f"{platform.node()}: {error}: make room in {tempfile.gettempdir()} or in OUTPUT") from error
 
 
 def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:

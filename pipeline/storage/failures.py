@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from pipeline.credentials import without_credentials
-from pipeline.errors import InvalidInput, InvalidOutput, PipelineError, StoreUnavailable
+from pipeline.errors import InputDenied, InvalidInput, InvalidOutput, OutputDenied, PipelineError, StoreUnavailable
 from pipeline.storage.retry import Retry
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def patiently(action: Callable[[], T]) -> T:
 
 @contextmanager
 def reading(url: str) -> Iterator[None]:
-    """Raises FileNotFoundError, InvalidInput or StoreUnavailable for what fails inside."""
+    """Raises FileNotFoundError, InvalidInput (InputDenied) or StoreUnavailable for what fails inside."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -55,13 +55,13 @@ def reading(url: str) -> Iterator[None]:
         raise InvalidInput(f"{url} is a folder: name a file") from error
     except Exception as error:
         if is_denied(error):
-            raise InvalidInput(f"{url} may not be read ({error}): check permissions and credentials") from error
+            raise InputDenied(f"{url} may not be read ({error}): check permissions and credentials") from error
         _raise_unavailable(url, error)
 
 
 @contextmanager
 def writing(url: str) -> Iterator[None]:
-    """Raises InvalidOutput or StoreUnavailable for what fails inside."""
+    """Raises InvalidOutput (OutputDenied) or StoreUnavailable for what fails inside."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
@@ -70,7 +70,7 @@ def writing(url: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         if is_denied(error):
-            raise InvalidOutput(f"{url} may not be written ({error}): check permissions and credentials") from error
+            raise OutputDenied(f"{url} may not be written ({error}): check permissions and credentials") from error
         _raise_unavailable(url, error)
 
 

@@ -1,4 +1,4 @@
-"""A store whose every operation is numbered, and drivers that crash, are signalled or freeze at any of them.
+"""A store whose every operation is numbered, and drivers to which something may happen at any of them.
 
 Time is the world's own: it goes on by a little with each operation, and by much while a driver is frozen. After each
 operation that changes something, `World.check` looks at what is stored, by itself and as readers do.
@@ -9,7 +9,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, BinaryIO
@@ -35,15 +35,15 @@ class Killed(BaseException):
 
 @dataclass
 class Driver:
-    """One process that runs, and what happens to it at which of its operations, counted from 0."""
+    """One process that runs."""
 
     name: str
-    points: Mapping[int, Callable[["World", "Driver", str], None]] = field(default_factory=dict)
-    """Called with "before" and "after"."""
-    operations: list[str] = field(default_factory=list)
-    """What it asked the store for, in order."""
     dead: bool = False
     stopped: bool = False
+
+
+Fault = Callable[["World", Driver, str], None]
+"""What happens to the driver that runs, called with "before" and "after" its operation."""
 
 
 class World:
@@ -55,6 +55,11 @@ class World:
         self.now_s = 1_800_000_000.0
         self.written_s: dict[str, float] = {}
         self.drivers: list[Driver] = []
+        """Those that run: the last one works, the others are frozen."""
+        self.faults: Mapping[int, Fault] = {}
+        """What happens at which operation, counted from 0 over all drivers since `disturb`."""
+        self.operations: list[str] = []
+        """What drivers asked the store for since then, in order."""
         self.violations: list[str] = []
         self.seen: set[str] = set()
         """Videos that were committed at some moment."""
@@ -64,14 +69,18 @@ class World:
         """Whether each check reads the output as its readers do, which takes longer."""
         self._quiet = False
 
+    def disturb(self, faults: Mapping[int, Fault]) -> None:
+        """From now on operations are counted anew, and these happen."""
+        self.faults, self.operations = faults, []
+
     def operation(self, kind: str, url: str, action: Callable[[], Any]) -> Any:
         """One request of the driver that runs now."""
         if self._quiet or not url.startswith(self.store.url):
             return action()
         driver = self.drivers[-1]
-        number = len(driver.operations)
-        driver.operations.append(kind)
-        what = driver.points.get(number, _nothing)
+        number = len(self.operations)
+        self.operations.append(kind)
+        what = self.faults.get(number, _nothing)
         self._alive(driver)
         what(self, driver, "before")
         self._alive(driver)
@@ -144,11 +153,39 @@ class World:
     def _is_there(self, path: str) -> bool:
         return f"{self._root}/{path}" in MemoryFileSystem.store
 
+    def saved(self) -> "Saved":
+        """What is stored now."""
+        files = {
+            path.removeprefix(self._root): file.getvalue()
+            for path, file in MemoryFileSystem.store.items()
+            if path.startswith(self._root)
+        }
+        written_s = {url.removeprefix(self.store.url): at_s for url, at_s in self.written_s.items()}
+        return Saved(files=files, written_s=written_s, now_s=self.now_s, seen=frozenset(self.seen))
+
+    def restore(self, saved: "Saved") -> None:
+        """Have in this world, which is empty, what was stored in another one."""
+        with self.quiet():
+            for path, data in saved.files.items():
+                self.store.put(path.removeprefix("/"), data)
+        self.written_s = {f"{self.store.url}{path}": at_s for path, at_s in saved.written_s.items()}
+        self.now_s, self.seen = saved.now_s, set(saved.seen)
+
     def open_dataset(self, *, for_s: float) -> None:
         """Somebody opens the tables and reads them slowly."""
         with self.quiet():
             for found in read_committed(self.store).current.values():
                 self.opened |= dict.fromkeys(found.paths.values(), self.now_s + for_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A world to begin from, again and again."""
+
+    files: Mapping[str, bytes]
+    written_s: Mapping[str, float]
+    now_s: float
+    seen: frozenset[str]
 
 
 def _nothing(_world: World, _driver: Driver, _when: str) -> None:
@@ -160,6 +197,9 @@ def _parsed(data: bytes) -> tuple[str, tuple[tuple[str, int, str], ...]]:
     content = json.loads(data)
     files = tuple((record["path"], record["bytes"], record["sha256"]) for record in content["files"].values())
     return content["video_id"], files
+
+
+_videos_of = lru_cache(maxsize=10_000)(committed.videos_of)
 
 
 @lru_cache(maxsize=10_000)
@@ -221,6 +261,7 @@ def tapped() -> Iterator[World]:
         patch.setattr(failures, "RETRY", Retry(clock=lambda: world.now_s, sleep=world.sleep))
         patch.setattr(committed, "ThreadPoolExecutor", _InTurn)
         patch.setattr(sweep, "ThreadPoolExecutor", _InTurn)
+        patch.setattr(committed, "videos_of", _videos_of)
         yield world
     for path in [path for path in MemoryFileSystem.store if path.startswith(world._root)]:
         del MemoryFileSystem.store[path]

@@ -17,7 +17,15 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from pipeline.errors import InvalidInput, InvalidOutput, PipelineError, Remedy, StoreUnavailable
+from pipeline.errors import (
+    InputDenied,
+    InvalidInput,
+    InvalidOutput,
+    OutputDenied,
+    PipelineError,
+    Remedy,
+    StoreUnavailable,
+)
 from pipeline.storage import failures as store_failures
 from pipeline.storage.fingerprints import Fingerprints
 from pipeline.storage.store import Store, is_folder, open_url, read_url
@@ -264,7 +272,7 @@ class TestLocalFiles:
 
     def test_permission_is_the_callers_fault(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("builtins.open", _raise(PermissionError(13, "Permission denied")))
-        with pytest.raises(InvalidOutput, match="may not be written"):
+        with pytest.raises(OutputDenied, match="may not be written"):
             Store(str(tmp_path)).put("f", b"")
         with pytest.raises(InvalidInput, match="may not be read"):
             Store(str(tmp_path)).get("f")
@@ -411,10 +419,11 @@ class TestRemoteStore:
             store.get("f")
         assert caught.value.remedy is Remedy.LATER
 
-    def test_missing_credentials_are_not_retryable(self, fake_s3: type[FakeS3]) -> None:
+    def test_missing_credentials_may_be_those_of_one_worker(self, fake_s3: type[FakeS3]) -> None:
         _fail(fake_s3, "read", _client_error("NoCredentialsError"))
-        with pytest.raises(InvalidInput, match="credentials"):
+        with pytest.raises(InputDenied, match="credentials") as caught:
             Store("fakes3://bucket").get("f")
+        assert caught.value.remedy is Remedy.ELSEWHERE and isinstance(caught.value, InvalidInput)
 
     def test_programming_errors_are_not_hidden(self, fake_s3: type[FakeS3]) -> None:
         _fail(fake_s3, "read", TypeError("a bug"))
