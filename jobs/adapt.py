@@ -16,7 +16,7 @@ from jobs.training.corpus import Prompts, Split, split
 from jobs.training.keeper import LAST
 from jobs.training.precision import fastest_precision
 from jobs.training.progress import show_training
-from jobs.training.start import train
+from jobs.training.start import best_device, train
 from model.checkpoint import fingerprint, to_bytes
 from model.network import AFBURR
 from model.segmenter import Precision
@@ -65,11 +65,17 @@ def _judge(adaptation: Adaptation, init: str, output: str, console: Console) -> 
     last = Store(adaptation.output).url_of(LAST)
     adapted = load_network(last)
     console.print(f"scoring {_name(init)} and the adapted weights")
-    verdict = adaptation.judge(load_network(init), adapted)
+    verdict = adaptation.judge(load_network(init).to(best_device()), adapted.to(best_device()))
     found = f"{'better' if verdict.is_better else 'not better'} than {_name(init)}: {verdict}"
     weights = to_bytes(adapted, {**read_card(last), "verdict": found})
     Store(parent_url(output)).put(name_of(output), weights)
     return verdict
+
+
+def _advice(verdict: Verdict, init: str, output: str) -> str:
+    if verdict.is_better:
+        return f"better, use it: vos-batch segment MANIFEST OUTPUT --checkpoint {output}"
+    return f"not better, keep {_name(init)}: the gain is not beyond two standard errors"
 
 
 app = typer.Typer(add_completion=False)
@@ -113,17 +119,14 @@ def adapt_command(
             card=_card(init, network, manifest),
         )
         console.print(_counts(parts))
+        _tell_of(adaptation.held_back, "held back", console)  # before the training: without them nothing decides
         with show_training(console) as reporter:
             train(adaptation, network, reporter, workers=workers)
         _tell_of(adaptation.learnt, "learnt from", console)
-        _tell_of(adaptation.held_back, "held back", console)
         verdict = _judge(adaptation, init, output, console)
         console.print(str(verdict))
-        console.print(f"wrote {output}; to go on from it or to see its curves: {adaptation.output}")
-        if verdict.is_better:
-            console.print(f"better, use it: vos-batch segment MANIFEST OUTPUT --checkpoint {output}")
-        else:
-            console.print(f"not better, keep {_name(init)}: the gain is not beyond two standard errors")
+        console.print(f"wrote {output}; its log and curves: {adaptation.output}")
+        console.print(_advice(verdict, init, output))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from jobs.training.validation import Validation, clips_validation
 from model.estimate import Estimate, estimate, paired_difference
 from model.network import AFBURR
 from model.training import TrainingConfig
+from pipeline.errors import InvalidInput
+from pipeline.storage.fingerprints import Fingerprints
 
 _BATCH, _FRAMES, _MAX_OBJECTS, _MAX_SPEED = 4, 3, 4, 2.0
 _HERDS = 0.15
@@ -131,6 +133,23 @@ class Verdict:
 
 
 def mark(parts: Split, *settings: object) -> str:
-    """8 hex digits of the prompts of a corpus and of settings: what must be the same to go on with a training."""
-    names = [[frame.name for frame in part] for part in parts]
-    return hashlib.sha256(repr((names, settings)).encode()).hexdigest()[:8]
+    """8 hex digits of a corpus's prompts and of settings: what must be the same to go on with a training.
+
+    Covers the versions of videos and masks, by listings alone. Raises StoreUnavailable.
+    """
+    versions = Fingerprints()
+    known = [[_described(frame, versions) for frame in part] for part in parts]
+    return hashlib.sha256(repr((known, settings)).encode()).hexdigest()[:8]
+
+
+def _described(frame: PromptedFrame, versions: Fingerprints) -> list[str]:
+    given = [prompt for prompt in frame.task.prompts if prompt.frame_index == frame.index]
+    urls = [frame.task.video_uri, *(prompt.mask_uri for prompt in given if prompt.mask_uri)]
+    return [frame.name, repr(given), *(_version(url, versions) for url in urls)]
+
+
+def _version(url: str, versions: Fingerprints) -> str:
+    try:
+        return versions.of(url)
+    except (FileNotFoundError, InvalidInput):  # what reads it will say so
+        return ""

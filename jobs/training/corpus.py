@@ -119,7 +119,7 @@ def read_prompts(frames: Sequence[PromptedFrame], *, side: int, binary_masks: bo
     faults = tuple(video.fault for video in read if video.fault)
     if not any(frame.whole or frame.crops for frame in found):
         why = faults[0] if faults else f"no object has {_FEWEST_PIXELS} pixels"
-        raise InvalidInput(f"none of {len(frames)} prompted frames can be learnt from: {why}")
+        raise InvalidInput(f"none of {len(frames)} prompted frames can be used: {why}")
     return Prompts(
         whole=PackedStills([still for frame in found for still in frame.whole]),
         crops=PackedStills([still for frame in found for still in frame.crops]),

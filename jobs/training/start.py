@@ -14,5 +14,9 @@ def train(course: Course, network: AFBURR, reporter: Reporter, *, workers: int) 
     if workers > 1:
         learn_together(course, network, reporter, workers=workers)
     else:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        learn(course, network, reporter, Team(device=device))
+        learn(course, network, reporter, Team(device=best_device()))
+
+
+def best_device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -123,6 +123,14 @@ def test_another_call_begins_anew(corpus: Corpus, tmp_path: Path, monkeypatch: p
     assert "going on from step 2" in call(corpus.manifest, output, "--steps", "2").output
 
 
+def test_a_changed_mask_begins_anew(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    score_as(monkeypatch, *[(0.5, 0.6)] * 4)
+    there = copy_corpus(corpus.folder, str(tmp_path / "copy"))
+    for _ in range(2):
+        assert "going on" not in call(there.manifest, tmp_path / "o.safetensors", "--steps", "1").output
+        there.change_mask("walk-0.png")
+
+
 def test_one_prompt_suffices_and_it_is_said_that_it_decides_too(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +168,7 @@ def test_any_store_will_do(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("manifest.jsonl", "ours.pth", "ours.pth: weights are a file that ends in .safetensors"),
         ("none.jsonl", "ours.safetensors", "none.jsonl: no such manifest"),
-        ("broken.jsonl", "ours.safetensors", "prompted frames can be learnt from"),
+        ("broken.jsonl", "ours.safetensors", "prompted frames can be used"),
     ],
 )
 def test_what_cannot_be_done_is_said(corpus: Corpus, tmp_path: Path, manifest: str, output: str, message: str) -> None:

@@ -84,7 +84,7 @@ def test_frames_at_fault_are_left_out_and_named(corpus: Corpus) -> None:
 
 
 def test_without_any_readable_prompt_the_first_fault_is_the_reason(corpus: Corpus) -> None:
-    with pytest.raises(InvalidInput, match="none of 2 prompted frames can be learnt from: video 'beyond'"):
+    with pytest.raises(InvalidInput, match="none of 2 prompted frames can be used: video 'beyond'"):
         read_prompts(split(f"{corpus.url}/broken.jsonl").learnt, side=32)
 
 
