@@ -11,6 +11,7 @@ from rich.table import Table
 from jobs.evaluation.cost import Cost, Setup, benchmark
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.terminal.options import CheckpointOption
+from model.runtime import keep_memory
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network
 from pipeline.run.device import Device, pick_device
 
@@ -56,6 +57,7 @@ def benchmark_command(
     """Measure what a frame costs: operations, seconds, memory, and what a lower precision does to the masks."""
     console = stdout()
     with exit_on_error():
+        keep_memory()
         torch.set_num_threads(threads)
         where = pick_device(device)
         setup = Setup(height=height, width=width, num_objects=tuple(objects), frames=frames, bank_rows=bank_rows)

@@ -30,6 +30,7 @@ from model.matcher import WORKSPACE_ELEMENTS
 from model.network import AFBURR
 from model.ops import one_hot
 from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, FrameStatistics, ObjectStatistics, Prompt
+from model.runtime import flushed_denormals
 from model.state import SegmenterState
 from model.uncertainty import ambiguity, frame_statistics, object_uncertainty
 
@@ -96,6 +97,7 @@ class VideoSegmenter:
         self._config.bank.resolve_budget(self._num_channels(), self._positions(height, width))
 
     @torch.inference_mode()
+    @flushed_denormals()
     def step(self, frame: Tensor, prompt: Prompt | None = None, *, keep_probabilities: bool = False) -> FrameResult:
         """Segment the next frame.
 

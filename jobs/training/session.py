@@ -13,6 +13,7 @@ from jobs.training.keeper import Keeper, restore
 from jobs.training.reports import Reporter
 from model.clip import Clip
 from model.network import AFBURR
+from model.runtime import keep_memory
 from model.training import Trainer, fit
 from pipeline.storage.store import Store
 
@@ -36,6 +37,7 @@ def learn(course: Course, network: AFBURR, reporter: Reporter, team: Team) -> No
     Raises:
         InvalidInput: the material does not suffice.
     """
+    keep_memory()
     torch.set_num_threads(course.torch_threads)
     curriculum = course.curriculum()
     network = network.to(team.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -22,6 +22,7 @@ from ray.exceptions import (
     RuntimeEnvSetupError,
 )
 
+from model.runtime import KEEP_MEMORY_ENVIRONMENT
 from pipeline.errors import (
     InvalidInput,
     MachineOutOfMemory,
@@ -92,7 +93,14 @@ class _Member:
     def __init__(self, config: WorkerConfig, name: str) -> None:
         self.name = name
         # Threads: one works, one answers how far it is, one is told what comes next.
-        options = {"num_cpus": 1, "num_gpus": config.reserved_gpus, "max_restarts": 0, "max_concurrency": 3}
+        options = {
+            "num_cpus": 1,
+            "num_gpus": config.reserved_gpus,
+            "max_restarts": 0,
+            "max_concurrency": 3,
+            # Ray's own threads begin before ours could call `keep_memory`.
+            "runtime_env": {"env_vars": KEEP_MEMORY_ENVIRONMENT},
+        }
         self._actor = cast(Any, ray.remote(_Actor)).options(**options).remote(config, name)
         self.attempt: Attempt | None = None
         self.next: Attempt | None = None
@@ -152,7 +160,11 @@ class _Member:
 
     def overdue(self, now_s: float) -> str | None:
         """What has been waited for too long in its attempt; also it may not answer at all."""
-        if self.attempt is None or self._overdue or self._pulse is None:
+        if self.attempt is None:
+            return None
+        if self._pulse is not None:
+            self.poll_progress()  # the answer may have come while the driver waited for a store
+        if self._overdue or self._pulse is None:
             return self._overdue
         mute_s = now_s - max(self._asked_s, self.began_s)
         return f"no answer in {mute_s:.0f} s" if mute_s > self._patience.least_s else None

@@ -17,6 +17,7 @@ from model.errors import BudgetTooSmall, ModelError
 from model.errors import OutOfMemory as ModelOutOfMemory
 from model.network import AFBURR
 from model.result import FrameResult, Prompt
+from model.runtime import keep_memory
 from model.segmenter import VideoSegmenter
 from pipeline.errors import (
     Interrupted,
@@ -76,7 +77,9 @@ class VideoWorker:
         self._network: AFBURR | None = None
         self._stopped = threading.Event()
         self._watch = Watch(config.patience)
-        self._prefetch = Prefetch(binary_masks=config.binary_masks, queue_frames=config.queue_frames)
+        self._prefetch = Prefetch(
+            binary_masks=config.binary_masks, queue_frames=config.queue_frames, max_pixels=config.max_pixels
+        )
 
     def setup(self) -> None:
         """Take the device and load the weights.
@@ -86,6 +89,7 @@ class VideoWorker:
             InvalidCheckpoint: the weights cannot be used, or are not those the run was planned with.
         """
         self._device = pick_device(self.config.device, reserved_gpus=self.config.reserved_gpus)
+        keep_memory()
         self.limit_threads()
         network = load_network(self.config.checkpoint)
         found = checkpoint.fingerprint(network)
@@ -175,7 +179,7 @@ class VideoWorker:
 
     def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> None:
         depth = self.config.queue_frames
-        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth) as rows:
+        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth, _num_bytes) as rows:
             waiting = iter(video.frames)
             while True:
                 with seconds.spent_on("decode"):
@@ -219,6 +223,11 @@ class VideoWorker:
             "checkpoint": self.config.checkpoint_fingerprint,
             "bad_packets": reader.bad_packets,
         }
+
+
+def _num_bytes(row: tuple[Frame, FrameResult]) -> int:
+    frame, result = row
+    return frame.num_bytes() + result.labels.nbytes
 
 
 @contextmanager

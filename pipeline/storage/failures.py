@@ -54,6 +54,8 @@ def reading(url: str) -> Iterator[None]:
     except IsADirectoryError as error:
         raise InvalidInput(f"{url} is a folder: name a file") from error
     except Exception as error:
+        if is_missing(error):
+            raise FileNotFoundError(errno.ENOENT, "no such file or folder", without_credentials(url)) from error
         if is_denied(error):
             raise InputDenied(f"{url} may not be read ({error}): check permissions and credentials") from error
         _raise_unavailable(url, error)
@@ -86,6 +88,11 @@ def _raise_unavailable(url: str, error: Exception) -> None:
 def is_store_error(error: BaseException) -> bool:
     # By module, so that reading local files does not import the clients of object stores.
     return isinstance(error, OSError) or type(error).__module__.split(".")[0] in _CLIENTS
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether there is no such file, and there cannot be one: of a link to itself, of too long a name."""
+    return getattr(error, "errno", None) in (errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def is_denied(error: BaseException) -> bool:

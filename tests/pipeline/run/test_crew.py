@@ -129,6 +129,11 @@ class TestStarts:
         assert summary.complete == 100
         assert sum(pool.done_by.values()) == 100
 
+    def test_one_that_works_is_enough(self, task: VideoTask, tmp_path: Path) -> None:
+        error = InvalidInput("no GPU")
+        summary, pool = self.run(task, tmp_path, 4, lambda member: error if member.place else None)
+        assert summary.complete == 100 and list(pool.done_by) == ["actor-1"]
+
     def test_nor_does_a_node_that_dies_while_its_workers_start(self, task: VideoTask, tmp_path: Path) -> None:
         first = {"actor-1", "actor-2", "actor-3"}
         summary, pool = self.run(task, tmp_path, 4, lambda member: WorkerLost("x") if member.name in first else None)
