@@ -131,7 +131,7 @@ def _compressed(values_C: Ints, length_C: Ints) -> str:
     bits = values_C[:, None] >> (_BITS * digit) & (_MORE_FOLLOWS - 1)
     more = digit < length_C[:, None] - 1
     characters = (bits + _MORE_FOLLOWS * more + _FIRST_CHARACTER).astype(np.uint8)
-    return characters[digit < length_C[:, None]].tobytes().decode("ascii")
+    return str(characters[digit < length_C[:, None]].tobytes(), "ascii")
 
 
 def _boxes(runs: _Runs, height: int) -> dict[int, tuple[int, int, int, int]]:
