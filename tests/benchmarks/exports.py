@@ -63,7 +63,7 @@ def make_pictures(folder: Path) -> None:
 
 
 def _tables() -> tuple[pa.Table, pa.Table]:
-    """Rows of any of the videos: ellipses with bumps that move, about 480 bytes of run lengths each."""
+    """Rows of any of the videos: ellipses with bumps that move, about 400 bytes of run lengths each."""
     found = [[rle.encode(_blob(t, number)) for number in range(OBJECTS)] for t in range(CYCLE)]
     one = [mask for t in range(FRAMES) for mask in found[t % CYCLE]]
     boxes = np.array([mask.box for mask in one])
