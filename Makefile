@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What takes minutes: Ray Train, processes that are killed, a submitted job, the demo.
+# What takes minutes: Ray Train, processes that are killed, stores that stay silent, a submitted job, the demo.
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow
 
@@ -26,7 +26,7 @@ build/%/installed: tests/jobs/exports/readers/%.txt
 	build/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-# Every two things that may happen to a run, at every two of its operations.
+# Every two things that may happen to drivers, at every two operations; stores that stay silent for long.
 chaos: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m chaos
 

@@ -46,7 +46,8 @@ def ablate_command(
         datasets = [Dataset(manifest=m, truth=t, allowed=allowed) for m, t in zip(manifest, truth, strict=True)]
         table = markdown(wanted, ablate(output, wanted, datasets, console))
         Store(output).put(_TABLE, table.encode())
-        console.out(table, highlight=False)
+        for line in table.splitlines():
+            console.print(line)
 
 
 if __name__ == "__main__":

@@ -55,13 +55,13 @@ def check_command(
             shown=_shown_on(console),
         )
     for fault in faults:
-        console.out(str(fault), highlight=False)
+        console.print(str(fault))
     if faults:
         rows = len({fault.row for fault in faults})
         not_written = f"; {output} was not written" if output else ""
-        console.out(f"{len(faults)} faults in {rows} rows, {good} videos are fine{not_written}", highlight=False)
+        console.print(f"{len(faults)} faults in {rows} rows, {good} videos are fine{not_written}")
         raise typer.Exit(WRONG_CALL)
-    console.out(f"{good} videos are fine" + (f", wrote {output}" if output else ""), highlight=False)
+    console.print(f"{good} videos are fine" + (f", wrote {output}" if output else ""))
 
 
 @app.command("build")
@@ -81,6 +81,7 @@ def build_command(
     binary_masks: BinaryMasksOption = False,
 ) -> None:
     """Write a manifest of a dataset's videos and masks."""
+    console = stdout()
     with exit_on_error():
         number = build(
             layout,
@@ -91,10 +92,10 @@ def build_command(
             resolution=resolution,
             binary_masks=binary_masks,
         )
-    typer.echo(f"wrote {number} videos to {output}")
+    console.print(f"wrote {number} videos to {output}")
     flags = " --binary-masks" if binary_masks else ""
-    typer.echo(f"check it: vos-batch manifest check {shlex.quote(output)}{flags}")
-    typer.echo(f"next: vos-batch segment {shlex.quote(output)} OUTPUT{flags}")
+    console.print(f"check it: vos-batch manifest check {shlex.quote(output)}{flags}")
+    console.print(f"next: vos-batch segment {shlex.quote(output)} OUTPUT{flags}")
 
 
 if __name__ == "__main__":

@@ -124,7 +124,8 @@ def _read(url: str) -> bytes:
 def _raise_faults(url: str, faults: Sequence[Fault]) -> None:
     if not faults:
         return
-    shown = [f"  {fault}" for fault in faults[:_SHOWN_FAULTS]]
+    # A line each, whatever their values hold.
+    shown = ["  " + str(fault).replace("\n", "\\n") for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
         shown.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
     counted = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"

@@ -192,14 +192,7 @@ class _Driver:
     def _tidy(self) -> None:
         self._lease.refresh()  # only the holder may delete
         sync_videos(self._store, read_committed(self._store))
-        what = Sweep(
-            now_s=self._lease.held_s,
-            run_id=self._summary.run_id,
-            driver=self._lease.number,
-            replaced=self._lease.replaced,
-            grace_s=self._grace_s,
-            settled_s=self._lease.settled_s,
-        )
+        what = Sweep.by(self._lease, self._summary.run_id, self._grace_s)
         if (waiting := sweep(self._store, what).waiting) > 0:
             self._said.tell(
                 f"the files of {waiting} replaced results stay for {self._grace_s:.0f} s for readers that have them "
@@ -262,14 +255,16 @@ class _Driver:
             "committed_at": self._clocks.now().isoformat(),
             "run_id": self._summary.run_id,
         }
-        commit = Commit(
-            video_id=outcome.video_id, identity=identity, files=outcome.files, video=video, driver=self._lease.number
-        )
         try:
-            commit.check()
+            return Commit(
+                video_id=outcome.video_id,
+                identity=identity,
+                files=outcome.files,
+                video=video,
+                driver=self._lease.number,
+            )
         except Exception as error:  # whatever one video brings, it is its own failure
             return Failure.unforeseen(error, f"{attempt.task.name}: cannot be committed")
-        return commit
 
     def _commit(self, commit: Commit) -> None:
         self._lease.check()

@@ -30,8 +30,8 @@ _SLOWEST_BYTES_PER_S = 1 << 18
 """A large file may take longer than a request by so much."""
 _LISTING_S = 300.0
 """A listing is many requests, each of which has its own deadline where the client knows one."""
-_VERSIONS = ("ETag", "etag", "generation", "md5Hash", "content_md5")
-"""What stores call a file's version or checksum: S3, Google and Azure, Google, Google, Azure."""
+_VERSIONS = ("ETag", "etag", "generation", "md5Hash")
+"""What stores call a file's version or checksum: S3, Google and Azure, Google, Google."""
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 """What they call the time of its last write; text as in RFC 3339, or a time."""
 _TEMPORARY_PREFIX, _TEMPORARY_SUFFIX = ".vos-batch-", ".tmp"
@@ -240,8 +240,8 @@ class _Remote:
 
     def _version(self, info: dict[str, Any]) -> str | None:
         found = next((info[key] for key in _VERSIONS if info.get(key)), None)
-        if isinstance(found, bytes | bytearray):  # Azure's MD5
-            return found.hex()
+        if found is None and (checksum := getattr(info.get("content_settings"), "content_md5", None)):
+            return bytes(checksum).hex()  # Azure's
         return None if found is None else str(found).strip('"')
 
 
@@ -325,9 +325,9 @@ def _connect(protocol: str, _process: int, _settings: tuple[tuple[str, str], ...
     s3 = protocol in ("s3", "s3a")
     # botocore's own tries, each of them tried again by s3fs, would take more than half a minute.
     once = {"retries": {"total_max_attempts": 1}, "connect_timeout": 10, "read_timeout": int(DEADLINE_S)}
-    options = {"use_listings_cache": False, "config_kwargs": once} if s3 else {}
+    options = {"config_kwargs": once} if s3 else {}
     try:
-        filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
+        filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **options)
     except (ValueError, ImportError, TypeError) as error:  # TypeError: it needs more than a URL
         raise InvalidInput(
             f"no store is known for {protocol}:// ({error}): correct the URL, or install the fsspec package for it"

@@ -48,7 +48,7 @@ def _lines(frame: ExportedFrame, labels: Labels, numbers: Mapping[int, int]) -> 
     for found in frame.objects:
         number = numbers[found.object_id]
         # Readers refuse masks that overlap; where none do, the table's own need no work.
-        counts = rle.encode(labels == number).counts if overlap else found.rle
+        counts = rle.encode(labels, [number])[0].counts if overlap else found.rle
         yield f"{frame.place} {number} {number // _CLASS_STEP} {height} {width} {counts}\n"
 
 

@@ -61,7 +61,7 @@ def _write(video: ExportedVideo, frames: Iterator[ExportedFrame], sink: Sink) ->
 
 
 def _empty(height: int, width: int) -> str:
-    return rle.encode(np.zeros((height, width), bool)).counts
+    return rle.encode(np.zeros((height, width), np.int32), [1])[0].counts
 
 
 def _rle(found: ObjectFrame) -> str:
