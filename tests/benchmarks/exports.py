@@ -63,8 +63,8 @@ def make_pictures(folder: Path) -> None:
 
 
 def _tables() -> tuple[pa.Table, pa.Table]:
-    """Rows of any of the videos: ellipses with bumps that move, about 480 bytes of run lengths each."""
-    found = [[rle.encode(_blob(t, number)) for number in range(OBJECTS)] for t in range(CYCLE)]
+    """Rows of any of the videos: ellipses with bumps that move, about 400 bytes of run lengths each."""
+    found = [[rle.encode(_blob(t, number), [1])[0] for number in range(OBJECTS)] for t in range(CYCLE)]
     one = [mask for t in range(FRAMES) for mask in found[t % CYCLE]]
     boxes = np.array([mask.box for mask in one])
     size = len(one)
@@ -102,7 +102,7 @@ def _blob(t: int, number: int) -> np.ndarray:
     points = np.stack([centre[0] + radius * np.cos(angles), centre[1] + 1.8 * radius * np.sin(angles)], axis=1)
     canvas = np.zeros((HEIGHT, WIDTH), np.uint8)
     cv2.fillPoly(canvas, [points.astype(np.int32)], (1,))
-    return canvas.astype(bool)
+    return canvas.astype(np.int32)
 
 
 def _put(folder: Path, video_id: str, name: str, table: pa.Table) -> FileRecord:
