@@ -92,7 +92,8 @@ def test_killed_it_goes_on_to_the_same_weights(corpus: Corpus, tmp_path: Path, m
     assert call(corpus.manifest, whole, *arguments).exit_code == 0
     with monkeypatch.context() as patched:
         kill_at_clip(patched, 4 * 3)
-        assert isinstance(call(corpus.manifest, killed, *arguments).exception, Killed)
+        with pytest.raises(Killed):
+            call(corpus.manifest, killed, *arguments)
     assert not killed.exists()
     result = call(corpus.manifest, killed, *arguments)
     assert "going on from step 2" in result.output
@@ -100,7 +101,7 @@ def test_killed_it_goes_on_to_the_same_weights(corpus: Corpus, tmp_path: Path, m
     assert read_card(str(whole)) == read_card(str(killed))
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """Stands for the end of the process."""
 
 
