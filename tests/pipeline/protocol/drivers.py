@@ -1,6 +1,6 @@
 """Runs in a world: workers that need no time and write real tables, and what may happen to a driver."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -17,13 +17,11 @@ from pipeline.run.config import WorkerConfig
 from pipeline.run.driver import Clocks, run
 from pipeline.storage.store import Store
 from tests.pipeline.finished_pool import FinishedPool
-from tests.pipeline.protocol.world import Driver, Killed, World
+from tests.pipeline.protocol.world import Driver, Killed, Point, World
 
 INPUTS = "memory://protocol-inputs"
 FROZEN_S = 1000.0
 """Longer than a lease and any request last."""
-
-Point = Callable[[World, Driver, str], None]
 
 
 def tasks(names: str) -> list[VideoTask]:
@@ -76,11 +74,9 @@ class InstantPool(FinishedPool):
         return files
 
 
-def drive(
-    world: World, names: str, setting: int, *, points: Mapping[int, Point] | None = None, name: str = "driver"
-) -> tuple[str, Driver]:
+def drive(world: World, names: str, setting: int, *, name: str = "driver") -> str:
     """One run over these videos with this `max_side`; how it ended."""
-    driver = Driver(name=name, points=points or {})
+    driver = Driver(name=name)
     config = WorkerConfig(
         output=world.store.url,
         checkpoint="untrained",
@@ -93,13 +89,13 @@ def drive(
     clocks = Clocks(monotonic_s=lambda: world.now_s, now=world.now, sleep=world.sleep)
     try:
         summary = run(todo, config, InstantPool(config), stop=lambda: driver.stopped, clocks=clocks)
-        return ("failed" if summary.failed else "done"), driver
+        return "failed" if summary.failed else "done"
     except Killed:
-        return "killed", driver
+        return "killed"
     except KeyboardInterrupt:
-        return "interrupted", driver
+        return "interrupted"
     except OutputInUse:
-        return "in use", driver
+        return "in use"
     finally:
         world.drivers.pop()
 
