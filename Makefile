@@ -17,10 +17,9 @@ test: $(VENV)/dev
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow
 
-# What takes hours: every two things that may happen to drivers, and real ones, signalled and frozen, on servers that stall.
-# Pieces: PIECE="-k 'crash and not freeze'".
+# What takes hours: every two things that may happen to drivers; real ones, signalled and frozen, and servers that stall.
 chaos: $(VENV)/dev
-	$(BIN)/python -m pytest -n 2 -m chaos $(PIECE)
+	$(BIN)/python -m pytest -n 2 -m chaos
 
 # Properties alone, with other examples in every run and forty times as many.
 fuzz: $(VENV)/dev
