@@ -6,9 +6,10 @@ import typer
 
 from jobs.evaluation.ablation import Dataset, ablate, chosen, markdown, variants
 from jobs.terminal.console import exit_on_error, stdout
-from jobs.terminal.options import CheckpointOption
+from jobs.terminal.options import AllowHttpOption, AllowLocalOption, CheckpointOption
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.errors import InvalidInput
+from pipeline.input.origin import Allowed
 from pipeline.input.weights import DEFAULT_CHECKPOINT
 from pipeline.storage.store import Store
 
@@ -31,6 +32,8 @@ def ablate_command(
     ] = None,
     precision: Precision = SegmenterConfig.precision,
     min_side: Annotated[int, typer.Option(min=0, help="As for segment.")] = SegmenterConfig.min_side,
+    allow_local: AllowLocalOption = False,
+    allow_http: AllowHttpOption = False,
 ) -> None:
     """Change one setting at a time and score it."""
     console = stdout()
@@ -39,10 +42,12 @@ def ablate_command(
             raise InvalidInput(f"{len(manifest)} --manifest and {len(truth)} --truth: give one truth for each manifest")
         base = SegmenterConfig(precision=precision, min_side=min_side)
         wanted = chosen(variants(base, checkpoint, without_confidence=without_confidence), only or ())
-        datasets = [Dataset(manifest=m, truth=t) for m, t in zip(manifest, truth, strict=True)]
+        allowed = Allowed(local=allow_local, http=allow_http)
+        datasets = [Dataset(manifest=m, truth=t, allowed=allowed) for m, t in zip(manifest, truth, strict=True)]
         table = markdown(wanted, ablate(output, wanted, datasets, console))
         Store(output).put(_TABLE, table.encode())
-        console.out(table, highlight=False)
+        for line in table.splitlines():
+            console.print(line)
 
 
 if __name__ == "__main__":

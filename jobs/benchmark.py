@@ -11,12 +11,14 @@ from rich.table import Table
 from jobs.evaluation.cost import Cost, Setup, benchmark
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.terminal.options import CheckpointOption
+from jobs.terminal.printable import printable
+from model.runtime import keep_memory
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network
 from pipeline.run.device import Device, pick_device
 
 
 def _show(costs: Sequence[Cost], title: str, console: Console) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title=title, title_justify="left")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title=printable(title), title_justify="left")
     for heading in ("objects", "precision", "GFLOP", "s/frame", "speed", "bank", "peak MB", "J&F", "J"):
         table.add_column(heading, justify="right", no_wrap=True)
     for cost in costs:
@@ -56,6 +58,7 @@ def benchmark_command(
     """Measure what a frame costs: operations, seconds, memory, and what a lower precision does to the masks."""
     console = stdout()
     with exit_on_error():
+        keep_memory()
         torch.set_num_threads(threads)
         where = pick_device(device)
         setup = Setup(height=height, width=width, num_objects=tuple(objects), frames=frames, bank_rows=bank_rows)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.terminal.console import exit_on_error
+from jobs.terminal.console import exit_on_error, stdout
 from model.checkpoint import fingerprint, to_bytes
 from pipeline.input.weights import load_official
 from pipeline.storage.store import Store
@@ -27,10 +27,11 @@ def convert_command(
     output: Annotated[str, typer.Argument(metavar="OUT.safetensors", help="File to write: path or URL.")],
 ) -> None:
     """Convert a published AFB-URR checkpoint; nothing in it is executed."""
+    console = stdout()
     with exit_on_error():
         mark = convert(official, output)
-        typer.echo(f"wrote {output} (resnet50, fingerprint {mark})")
-        typer.echo(f"next: vos-batch segment MANIFEST OUTPUT --checkpoint {output}")
+        console.print(f"wrote {output} (resnet50, fingerprint {mark})")
+        console.print(f"next: vos-batch segment MANIFEST OUTPUT --checkpoint {output}")
 
 
 if __name__ == "__main__":

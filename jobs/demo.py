@@ -108,13 +108,18 @@ def _tell(result: DemoResult, folder: Path, console: Console) -> None:
     if result.scores:
         mean = float(np.mean([score.J_and_F for score in result.scores]))
         objects = ", ".join(f"object {s.object_id}: J {s.J:.3f} F {s.F:.3f}" for s in result.scores)
-        console.print(f"\ngenerated clip: J&F {mean:.3f} ({objects})")
-    console.print("\npictures (coloured masks, and under them how uncertain each frame was):")
+        console.print()
+        console.print(f"generated clip: J&F {mean:.3f} ({objects})")
+    console.print()
+    console.print("pictures (coloured masks, and under them how uncertain each frame was):")
     for overlay in result.overlays.values():
-        console.print(f"  {overlay.sheet}\n  {overlay.video}")
+        console.print(f"  {overlay.sheet}")
+        console.print(f"  {overlay.video}")
     output = shlex.quote(str(folder / "output"))
     manifest = shlex.quote(str(folder / "corpus" / "manifest.jsonl"))
-    console.print(f"tables: {output}/masks, frames, videos (Parquet)\n\ntry next:")
+    console.print(f"tables: {output}/masks, frames, videos (Parquet)")
+    console.print()
+    console.print("try next:")
     for command in (
         f"vos-batch status {output}",
         f"vos-batch segment {manifest} {output} --max-side {_MAX_SIDE}   # finds everything done",

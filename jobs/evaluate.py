@@ -5,19 +5,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from jobs.datasets import listing
 from jobs.evaluation.scores import Evaluation, Protocol, SequenceScore, write_scores
 from jobs.evaluation.scoring import evaluate
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.terminal.options import BinaryMasksOption
+from jobs.terminal.printable import cell
 from model.metrics import Scores, mean_scores
 from pipeline.storage.urls import absolute_url
 
 
 def _show(evaluation: Evaluation, console: Console) -> None:
     console.print(_table(evaluation))
+    console.print(f"mean over sequences: J&F {evaluation.mean_over_sequences}")
     correlation, number = evaluation.uncertainty_correlation, len(evaluation.uncertainty_and_error)
     if correlation is not None:
         console.print(f"uncertainty against 1 - J: Spearman {correlation:.2f} over {number:,} object-frames")
@@ -57,8 +58,7 @@ def _add_sequence(table: Table, sequence: SequenceScore) -> None:
 
 def _add(table: Table, sequence: str, objects: str, scores: Scores) -> None:
     measures = (scores.J_and_F, scores.J, scores.J_recall, scores.J_decay, scores.F, scores.F_recall, scores.F_decay)
-    # Text: an id with brackets is no markup.
-    table.add_row(Text(sequence), objects, f"{scores.num_frames:,}", *(f"{value:.3f}" for value in measures))
+    table.add_row(cell(sequence), objects, f"{scores.num_frames:,}", *(f"{value:.3f}" for value in measures))
 
 
 app = typer.Typer(add_completion=False)

@@ -11,8 +11,10 @@ from rich.progress import track
 from jobs.datasets.check import READERS, check
 from jobs.datasets.manifests import Layout, PromptChoice, build
 from jobs.terminal.console import WRONG_CALL, exit_on_error, stdout
-from jobs.terminal.options import BinaryMasksOption
+from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, MaxPixelsOption
+from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.inspection import Inspection
+from pipeline.input.origin import Allowed
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -35,22 +37,31 @@ def check_command(
         str | None, typer.Option(help="Write it here, with num_frames, height and width of every video.")
     ] = None,
     binary_masks: BinaryMasksOption = False,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    allow_local: AllowLocalOption = False,
+    allow_http: AllowHttpOption = False,
     readers: Annotated[int, typer.Option(min=1, help="Videos opened at a time.")] = READERS,
 ) -> None:
     """Open every video and mask of a manifest and report all faults."""
     console = stdout()
     with exit_on_error():
         good, faults = check(
-            manifest, output=output, binary_masks=binary_masks, readers=readers, shown=_shown_on(console)
+            manifest,
+            output=output,
+            binary_masks=binary_masks,
+            max_pixels=max_pixels,
+            allowed=Allowed(local=allow_local, http=allow_http),
+            readers=readers,
+            shown=_shown_on(console),
         )
     for fault in faults:
-        console.out(str(fault), highlight=False)
+        console.print(str(fault))
     if faults:
         rows = len({fault.row for fault in faults})
         not_written = f"; {output} was not written" if output else ""
-        console.out(f"{len(faults)} faults in {rows} rows, {good} videos are fine{not_written}", highlight=False)
+        console.print(f"{len(faults)} faults in {rows} rows, {good} videos are fine{not_written}")
         raise typer.Exit(WRONG_CALL)
-    console.out(f"{good} videos are fine" + (f", wrote {output}" if output else ""), highlight=False)
+    console.print(f"{good} videos are fine" + (f", wrote {output}" if output else ""))
 
 
 @app.command("build")
@@ -70,6 +81,7 @@ def build_command(
     binary_masks: BinaryMasksOption = False,
 ) -> None:
     """Write a manifest of a dataset's videos and masks."""
+    console = stdout()
     with exit_on_error():
         number = build(
             layout,
@@ -80,10 +92,10 @@ def build_command(
             resolution=resolution,
             binary_masks=binary_masks,
         )
-    typer.echo(f"wrote {number} videos to {output}")
+    console.print(f"wrote {number} videos to {output}")
     flags = " --binary-masks" if binary_masks else ""
-    typer.echo(f"check it: vos-batch manifest check {shlex.quote(output)}{flags}")
-    typer.echo(f"next: vos-batch segment {shlex.quote(output)} OUTPUT{flags}")
+    console.print(f"check it: vos-batch manifest check {shlex.quote(output)}{flags}")
+    console.print(f"next: vos-batch segment {shlex.quote(output)} OUTPUT{flags}")
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ import typer
 
 from jobs.terminal.console import INTERRUPTED, exit_on_error, stdout
 from jobs.terminal.launch import SOME_FAILED, PoolKind, report, segment, tell_of_weights, worker_config
-from jobs.terminal.options import BinaryMasksOption
+from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, MaxPixelsOption
 from model.bank import BankConfig
 from model.ops import SegmentMeanBackend
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.errors import InvalidInput
+from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.manifest import VideoTask, read_manifest
+from pipeline.input.origin import Allowed
 from pipeline.input.weights import DEFAULT_CHECKPOINT
 from pipeline.run.device import Device
 from pipeline.run.driver import GRACE_S
@@ -103,6 +105,9 @@ def segment_command(
     ] = BankConfig.segment_mean,
     object_chunk: Annotated[int | None, typer.Option(min=1, help="Objects at a time, to save memory.")] = None,
     binary_masks: BinaryMasksOption = False,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    allow_local: AllowLocalOption = False,
+    allow_http: AllowHttpOption = False,
     torch_threads: Annotated[int, typer.Option(help="Threads of each worker on the CPU.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos of the manifest.")] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this video; may be repeated.")] = None,
@@ -125,12 +130,14 @@ def segment_command(
             refine=refine,
             object_chunk=object_chunk,
         )
-        tasks = _chosen(read_manifest(manifest), only or (), limit)
+        allowed = Allowed(local=allow_local, http=allow_http)
+        tasks = _chosen(read_manifest(manifest, allowed), only or (), limit)
         config = worker_config(
             output=output,
             checkpoint=checkpoint,
             segmenter=segmenter,
             binary_masks=binary_masks,
+            max_pixels=max_pixels,
             device=device,
             torch_threads=torch_threads,
         )

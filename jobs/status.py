@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from jobs.terminal.console import exit_on_error, stdout
+from jobs.terminal.printable import cell
 from pipeline.output import tables
 from pipeline.output.layout import ROW_TABLES
 from pipeline.output.marker import check_output
@@ -150,7 +150,7 @@ def _show(result: Status) -> None:
 def _summary(result: Status) -> Table:
     table = Table.grid(padding=(0, 2))
     by_status = ", ".join(f"{count:,} {name}" for name, count in result.videos.items())
-    table.add_row("output", Text(result.output, overflow="fold"))
+    table.add_row("output", cell(result.output))
     table.add_row("videos", f"{sum(result.videos.values()):,} committed" + (f" ({by_status})" if by_status else ""))
     table.add_row("frames", f"{result.frames:,}")
     table.add_row("objects", f"{result.objects:,}")
@@ -173,9 +173,8 @@ def _failure_table(failures: Sequence[OpenFailure]) -> Table:
     table = Table("video", "row", "frame", "cause", "message", "failed at")
     for failure in failures:
         frame = "" if failure.frame_index is None else str(failure.frame_index)
-        # Text: an id or message with brackets is no markup.
-        video, message = Text(failure.video_id), Text(failure.message, overflow="fold")
-        table.add_row(video, str(failure.row), frame, failure.cause, message, _time(failure.failed_at))
+        cause, message = cell(failure.cause), cell(failure.message)
+        table.add_row(cell(failure.video_id), str(failure.row), frame, cause, message, _time(failure.failed_at))
     return table
 
 

@@ -81,7 +81,7 @@ def to_bytes(network: AFBURR, card: Mapping[str, str] | None = None, *, half: bo
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    plain = tensor.detach().cpu().contiguous()
+    plain = tensor.detach().cpu()
     return plain.to(dtype) if plain.is_floating_point() else plain
 
 

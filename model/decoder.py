@@ -15,15 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.ops import cat_channels, logit, upsample2
-from model.trunk import Features
+from model.ops import cat_channels, logit, upsample2, window_max, window_mean
+from model.trunk import Features, Pointwise
 from model.uncertainty import ambiguity
 
 _LOCAL_WINDOW = 7
 
 
 class Residual(nn.Module):
-    """x + conv2(relu(conv1(relu(x))))."""
+    """x + conv2(relu(conv1(relu(x)))); x is given away."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Residual(nn.Module):
         self.conv2 = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return x.add_(self.conv2(F.relu_(self.conv1(F.relu(x)))))
 
 
 class Refine(nn.Module):
@@ -82,7 +82,7 @@ class Decoder(nn.Module):
         self.conv_fm = _conv(2 * value_width, widths.wide)
         self.res_mm = Residual(widths.wide)
         self.refine3 = Refine(r3, widths.wide)
-        self.narrow = nn.Identity() if widths.narrow == widths.wide else nn.Conv2d(widths.wide, widths.narrow, 1)
+        self.narrow = nn.Identity() if widths.narrow == widths.wide else Pointwise(widths.wide, widths.narrow)
         self.refine2 = Refine(r2, widths.narrow)
         self.pred = _conv(widths.narrow, 2)
         self.local_conv = _conv(2 * r1, widths.local)
@@ -128,18 +128,17 @@ class Decoder(nn.Module):
         x = _half_conv(self.conv_fm, readout_BkVhw.flatten(0, 1), slice(0, value), bias=False)
         x = self.res_mm(_add_per_frame(x, skips.query))
         x = self.narrow(self.refine3(skips.at8, x))
-        x = self.pred(F.relu(self.refine2(skips.at4, x)))
-        return upsample2(x).float().unflatten(0, readout_BkVhw.shape[:2])
+        x = self.pred(F.relu_(self.refine2(skips.at4, x)))
+        return upsample2(x.contiguous()).float().unflatten(0, readout_BkVhw.shape[:2])
 
     def _local(self, rough_BkYX: Tensor, skips: Skips) -> Tensor:
         """What the neighbourhood of confident pixels says: [B, k, 2, H/2, W/2]."""
         rough = rough_BkYX.flatten(0, 1)[:, None]
         weighted = (rough_BkYX[:, :, None] * skips.r1[:, None].float()).flatten(0, 1)
-        reference = _mean(weighted) / (_mean(rough) + 1e-8)
+        reference = window_mean(weighted, _LOCAL_WINDOW) / (window_mean(rough, _LOCAL_WINDOW) + 1e-8)
         x = _half_conv(self.local_conv, reference, slice(skips.r1.shape[1], None), bias=False)
-        x = self.local_pred(F.relu(self.local_res(_add_per_frame(x, skips.local))))
-        confidence = F.max_pool2d(rough, _LOCAL_WINDOW, 1, _LOCAL_WINDOW // 2)
-        return (confidence * x.float()).unflatten(0, rough_BkYX.shape[:2])
+        x = self.local_pred(F.relu_(self.local_res(_add_per_frame(x, skips.local))))
+        return (window_max(rough, _LOCAL_WINDOW) * x.float()).unflatten(0, rough_BkYX.shape[:2])
 
     def _finish(self, maps_Bk2YX: Tensor) -> Tensor:
         full = upsample2(maps_Bk2YX.flatten(0, 1)).unflatten(0, maps_Bk2YX.shape[:2])
@@ -162,9 +161,5 @@ def _add_per_frame(per_object: Tensor, per_frame: Tensor) -> Tensor:
 
 
 def _foreground(maps_Bk2YX: Tensor) -> Tensor:
-    """Probability of the second of the two channels: [B, k, Y, X]."""
-    return torch.softmax(maps_Bk2YX, dim=2)[:, :, 1]
-
-
-def _mean(x: Tensor) -> Tensor:
-    return F.avg_pool2d(x, _LOCAL_WINDOW, 1, _LOCAL_WINDOW // 2)
+    """Probability of the second of the two channels, their softmax: [B, k, Y, X]."""
+    return torch.sigmoid(maps_Bk2YX[:, :, 1] - maps_Bk2YX[:, :, 0])

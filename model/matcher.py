@@ -13,8 +13,11 @@ from torch import Tensor
 
 from model.bank import Rows
 
-WORKSPACE_ELEMENTS = 1 << 23
-"""Attention weights held at a time (32 MB in float32)."""
+WORKSPACE_ELEMENTS = 1 << 22
+"""Attention weights held at a time (16 MB in float32; a read holds three such arrays)."""
+
+_MOST_POSITIONS = 256
+"""Held at a time: more make no product faster, and fall out of the cache."""
 
 
 def read(
@@ -28,12 +31,14 @@ def read(
 
     Softmax in float32 whatever the precision of the inputs; carries gradients.
     """
-    block = max(1, workspace // max(1, len(memory.key)))
+    block = min(_MOST_POSITIONS, max(1, workspace // max(1, len(memory.key))))
     scale = 1 / math.sqrt(query_PC.shape[1])
     positions_M = torch.zeros(len(memory.key), device=query_PC.device)
+    used = query_PC.new_empty(min(block, len(query_PC)), len(memory.key), dtype=torch.float32)
     readout = []
     for query in query_PC.split(block):
         weight = torch.softmax((query * scale @ memory.key.T).float(), dim=1)
-        positions_M += (weight.detach() > valid_weight).sum(dim=0)
+        # As numbers: to count booleans takes longer than the product with the values.
+        positions_M += torch.gt(weight.detach(), valid_weight, out=used[: len(query)]).sum(dim=0)
         readout.append(weight.to(memory.value.dtype) @ memory.value)
     return torch.cat(readout), torch.log1p(positions_M)

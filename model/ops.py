@@ -56,6 +56,39 @@ def cat_channels(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
 
 
+def top2(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """The largest and the second largest along `dim`, which falls away; it has at least two entries."""
+    first, *others = x.unbind(dim)
+    best, second = first, torch.full_like(first, -torch.inf)
+    for other in others:
+        second = torch.maximum(second, torch.minimum(best, other))
+        best = torch.maximum(best, other)
+    return best, second
+
+
+def window_max(x: Tensor, window: int) -> Tensor:
+    """Largest of the `window` x `window` values around each of [..., H, W]; odd windows, values of at least 0."""
+    return _line_max(_line_max(x, window).mT, window).mT
+
+
+def _line_max(x: Tensor, window: int) -> Tensor:
+    x, seen = F.pad(x, (window // 2, window // 2)), 1
+    while seen < window:  # of two windows side by side, or one over the other, the larger one is that of both
+        shift = min(seen, window - seen)
+        x = torch.maximum(x[..., :-shift], x[..., shift:])
+        seen += shift
+    return x
+
+
+def window_mean(x: Tensor, window: int) -> Tensor:
+    """Mean of the `window` x `window` values around each of [N, C, H, W], in float32; zeros beyond the border count."""
+    channels, side = x.shape[1], window // 2
+    line = torch.full((channels, 1, window, 1), 1 / window, device=x.device)
+    with torch.autocast(x.device.type, enabled=False):
+        columns = F.conv2d(x.float(), line, padding=(side, 0), groups=channels)
+        return F.conv2d(columns, line.mT, padding=(0, side), groups=channels)
+
+
 def upsample2(x: Tensor) -> Tensor:
     """[N, C, H, W] -> [N, C, 2H, 2W], bilinear."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 
 def pack(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> bytes:
-    """The file's bytes."""
-    return safetensors.torch.save(dict(tensors), dict(header))
+    """The file's bytes; the layout of a tensor in memory is not kept."""
+    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, dict(header))
 
 
 def unpack(data: bytes) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -21,6 +21,7 @@ from model.bank import Rows
 from model.clip import Clip
 from model.network import AFBURR
 from model.result import VOID
+from model.runtime import flushed_denormals
 from model.segmenter import AUTOCAST, Precision
 from model.uncertainty import CONFIDENCE_WEIGHT, confidence_loss
 
@@ -91,6 +92,7 @@ class Trainer:
         """Where the network is."""
         return self._trained[0].device
 
+    @flushed_denormals()
     def step(self, clips: Sequence[Clip]) -> Losses:
         """Learn from some clips of any sizes and numbers of objects; of several trainers, from this one's share."""
         for group, rate in zip(self._optimiser.param_groups, self._base_rates, strict=True):

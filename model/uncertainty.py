@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.ops import top2, window_max
 from model.result import VOID, FrameStatistics
 
 CONFIDENCE_WEIGHT = 0.5
@@ -30,8 +31,8 @@ class ConfidenceLoss(NamedTuple):
 
 def ambiguity(probability: Tensor, dim: int) -> Tensor:
     """U of probabilities over the channels in `dim`; that dimension is kept with size 1."""
-    best, second = probability.topk(2, dim=dim).values.split(1, dim=dim)
-    return torch.exp(1 - best / (second + 1e-8)).clamp(max=1)
+    best, second = top2(probability, dim)
+    return torch.exp(1 - best / (second + 1e-8)).clamp(max=1).unsqueeze(dim)
 
 
 def uncertainty_loss(logits_BKhw: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ def confidence_loss(logits_BKhw: Tensor, labels_Bhw: Tensor, *, weight: float = 
 def frame_statistics(probability_Khw: Tensor, u_hw: Tensor) -> FrameStatistics:
     """What `frames` reports of one frame; percentiles by nearest rank."""
     u = u_hw.flatten()
-    best, second = probability_Khw.topk(2, dim=0).values
+    best, second = top2(probability_Khw, dim=0)
     entropy = -torch.xlogy(probability_Khw, probability_Khw).sum(dim=0)
     spread = [u.mean(), _percentile(u, 0.5), _percentile(u, 0.95), u.max(), (u > 0.5).float().mean()]
     values = torch.stack([*spread, (best - second).mean(), entropy.mean()])
@@ -81,6 +82,6 @@ def object_uncertainty(u_hw: Tensor, mask_hw: Tensor) -> Tensor:
     An object that is nowhere may hide anywhere: with an empty mask it is the mean over the frame.
     """
     radius = math.ceil(0.008 * math.hypot(*mask_hw.shape))
-    grown = F.max_pool2d(mask_hw[None].float(), 2 * radius + 1, 1, radius)[0]
+    grown = window_max(mask_hw.float(), 2 * radius + 1)
     total = grown.sum()
     return torch.where(total > 0, (u_hw * grown).sum() / total.clamp(min=1), u_hw.mean())

@@ -5,16 +5,22 @@
     │   ├── InvalidManifest     names the manifest and the row
     │   ├── InvalidPrompt       names the video and the mask file
     │   ├── UnreadableVideo     names the video: missing, empty, garbage, no video stream
-    │   └── InvalidCheckpoint   names the file and what does not fit
+    │   ├── InvalidCheckpoint   names the file and what does not fit
+    │   └── InputDenied         ELSEWHERE: names what may not be read; the credentials may be one worker's
     ├── InvalidOutput           OUTPUT is not ours, or cannot be written
     │   ├── DamagedOutput       names a file in it that is not what it was written as
-    │   └── OutputInUse         another driver writes to it
+    │   ├── OutputInUse         another driver writes to it
+    │   └── OutputDenied        ELSEWHERE: may not be written; the credentials may be one worker's
     ├── SegmentationFailed      the network gave up on a frame: names the video and the frame
     │   └── OutOfMemory         SMALLER: once more, in smaller blocks
+    ├── Stalled                 ELSEWHERE: an attempt that showed no new frame for too long was stopped
     ├── Interrupted             LATER: the run is being ended; the video is begun again by the next one
     ├── StoreUnavailable        LATER: the object store or the network failed
-    └── WorkerLost              LATER: the process or the node is gone
-        └── Preempted           ANEW: its machine was taken away
+    ├── WorkerUnfit             ELSEWHERE: its disk is full, its GPU is broken: names the machine
+    ├── WorkerLost              LATER: the process or the node is gone
+    │   ├── MachineOutOfMemory  ROOM: ended because all on its machine together took too much memory
+    │   └── Preempted           ANEW: its machine was taken away
+    └── MostAttemptsFail        the run was stopped: names the commonest failure
 
 In capitals the `Remedy`, where there is one; the scheduler decides how often. No message repeats a secret of a URL.
 
@@ -35,6 +41,10 @@ class Remedy(Enum):
     """The input is wrong."""
     LATER = "later"
     """The store failed, the worker was lost: again after a pause."""
+    ELSEWHERE = "elsewhere"
+    """It may be the worker's fault, and nobody knows: once more on another worker."""
+    ROOM = "room"
+    """The machine's memory was taken, perhaps by a neighbour: again, and the second time in smaller blocks."""
     SMALLER = "smaller"
     """The memory did not suffice: once more in smaller blocks."""
     ANEW = "anew"
@@ -72,6 +82,12 @@ class InvalidCheckpoint(InvalidInput):
     """A checkpoint cannot be read or does not fit the network."""
 
 
+class InputDenied(InvalidInput):
+    """The store refuses to let it be read."""
+
+    remedy = Remedy.ELSEWHERE
+
+
 class InvalidOutput(PipelineError):
     """The output folder belongs to something else or cannot be written."""
 
@@ -82,6 +98,12 @@ class DamagedOutput(InvalidOutput):
 
 class OutputInUse(InvalidOutput):
     """Another driver holds the output folder."""
+
+
+class OutputDenied(InvalidOutput):
+    """The store refuses to let it be written."""
+
+    remedy = Remedy.ELSEWHERE
 
 
 class SegmentationFailed(PipelineError):
@@ -101,6 +123,12 @@ class OutOfMemory(SegmentationFailed):
     remedy = Remedy.SMALLER
 
 
+class Stalled(PipelineError):
+    """An attempt got stuck."""
+
+    remedy = Remedy.ELSEWHERE
+
+
 class Interrupted(PipelineError):
     """The worker was told to stop."""
 
@@ -113,13 +141,29 @@ class StoreUnavailable(PipelineError):
     remedy = Remedy.LATER
 
 
+class WorkerUnfit(PipelineError):
+    """A worker cannot work as its machine is."""
+
+    remedy = Remedy.ELSEWHERE
+
+
 class WorkerLost(PipelineError):
     """A worker's process or node died."""
 
     remedy = Remedy.LATER
 
 
+class MachineOutOfMemory(WorkerLost):
+    """A worker was ended for the memory of its machine."""
+
+    remedy = Remedy.ROOM
+
+
 class Preempted(WorkerLost):
     """A worker's machine was taken away."""
 
     remedy = Remedy.ANEW
+
+
+class MostAttemptsFail(PipelineError):
+    """Going on with the run makes no sense as things are."""

@@ -6,9 +6,11 @@ from functools import partial
 from itertools import islice
 
 from pipeline.input.fields import Fault
+from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.inspection import Inspection, inspect
-from pipeline.input.manifest import VideoTask, parse_manifest, write_manifest
+from pipeline.input.manifest import NOTHING_ELSE, VideoTask, parse_manifest, write_manifest
 from pipeline.input.manifest_files import check_format
+from pipeline.input.origin import Allowed
 
 READERS = 16
 """Videos opened at a time."""
@@ -19,6 +21,8 @@ def check(
     *,
     output: str | None = None,
     binary_masks: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    allowed: Allowed = NOTHING_ELSE,
     readers: int = READERS,
     shown: Callable[[Iterable[Inspection], int], Iterable[Inspection]] = lambda inspections, _: inspections,
 ) -> tuple[int, list[Fault]]:
@@ -30,9 +34,11 @@ def check(
     """
     if output is not None:
         check_format(output)
-    tasks, faults = parse_manifest(manifest)
+    tasks, faults = parse_manifest(manifest, allowed)
     good = []
-    for inspection in shown(_inspect_all(tasks, readers, binary_masks), len(tasks)):
+    for inspection in shown(
+        _inspect_all(tasks, readers, partial(inspect, binary_masks=binary_masks, max_pixels=max_pixels)), len(tasks)
+    ):
         faults += inspection.faults
         good += [] if inspection.faults else [inspection.task]
     if output is not None and not faults:
@@ -40,10 +46,11 @@ def check(
     return len(good), sorted(faults, key=lambda fault: fault.row)
 
 
-def _inspect_all(tasks: Sequence[VideoTask], readers: int, binary_masks: bool) -> Iterator[Inspection]:
+def _inspect_all(
+    tasks: Sequence[VideoTask], readers: int, look: Callable[[VideoTask], Inspection]
+) -> Iterator[Inspection]:
     """In the order of the tasks; few wait in memory however many there are."""
     waiting = iter(tasks)
-    look = partial(inspect, binary_masks=binary_masks)
     with ThreadPoolExecutor(readers) as pool:
         begun: list[Future[Inspection]] = [pool.submit(look, task) for task in islice(waiting, 4 * readers)]
         while begun:

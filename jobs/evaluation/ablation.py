@@ -17,7 +17,8 @@ from model.bank import BankConfig
 from model.metrics import mean_scores
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
-from pipeline.input.manifest import read_manifest
+from pipeline.input.manifest import NOTHING_ELSE, read_manifest
+from pipeline.input.origin import Allowed
 from pipeline.output import tables
 from pipeline.storage.store import Store
 
@@ -71,6 +72,7 @@ class Dataset:
 
     manifest: str
     truth: str
+    allowed: Allowed = NOTHING_ELSE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +112,7 @@ def ablate(
 
 def _result(output: str, variant: Variant, dataset: Dataset, console: Console) -> Result:
     console.print(f"{variant.about}: {dataset.manifest}")
-    tasks = read_manifest(dataset.manifest)
+    tasks = read_manifest(dataset.manifest, dataset.allowed)
     config = worker_config(output=output, checkpoint=variant.checkpoint, segmenter=variant.segmenter)
     summary = segment(tasks, config, console=console, pool="local")
     for video_id, failure in summary.failed.items():

@@ -1,8 +1,10 @@
 """What every command does the same way at the terminal."""
 
+import logging
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,10 +12,15 @@ from types import FrameType
 import typer
 from rich.console import Console
 
+from jobs.terminal.printable import OneLiner, PrintableFormatter, paragraph
 from pipeline.errors import PipelineError
 
 WRONG_CALL = 2
 """Exit code of a call that cannot work as it stands (design, section 10)."""
+
+
+BUG = 1
+"""Exit code of a call that fell over a bug of ours."""
 
 
 INTERRUPTED = 130
@@ -62,14 +69,36 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 def stdout() -> Console:
     """Where results go: as they are, for paths and ids hold brackets, and unbroken, for commands are copied."""
-    return Console(soft_wrap=True, highlight=False, markup=False)
+    return OneLiner(soft_wrap=True, highlight=False, markup=False)
 
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Turn a PipelineError into `error: ...` on stderr and exit code 2. Raises typer.Exit."""
+    """Turn a PipelineError into `error: ...` on stderr and exit code 2, a bug into its trace and 1. Raises typer.Exit.
+
+    Warnings that are logged meanwhile go to stderr too.
+    """
+    with _log_on_stderr():
+        try:
+            yield
+        except PipelineError as error:
+            typer.echo(f"error: {paragraph(str(error))}", err=True)
+            raise typer.Exit(WRONG_CALL) from error
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            # Python would print it as it is, and its text may hold anything.
+            typer.echo(paragraph("".join(traceback.format_exception(error))), err=True)
+            raise typer.Exit(BUG) from error
+
+
+@contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(PrintableFormatter())
+    logging.getLogger().addHandler(handler)
     try:
         yield
-    except PipelineError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(WRONG_CALL) from error
+    finally:
+        logging.getLogger().removeHandler(handler)

@@ -12,6 +12,7 @@ from model.checkpoint import UNTRAINED, fingerprint
 from model.segmenter import SegmenterConfig
 from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput
+from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.manifest import VideoTask
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
 from pipeline.run.config import WorkerConfig
@@ -48,16 +49,13 @@ def segment(
         PipelineError: the run as a whole could not be started or go on.
     """
 
-    def tell(line: str) -> None:
-        console.out(line, highlight=False)
-
     with interruptible() as stop, show_progress(console) as on_progress:
         return run(
             tasks,
             config,
             _pool(config, pool, workers, gpus_per_worker),
             on_progress=on_progress,
-            tell=tell,
+            tell=console.print,
             stop=stop,
             grace_s=grace_s,
             not_exclusive=not_exclusive,
@@ -83,6 +81,7 @@ def worker_config(
     checkpoint: str = DEFAULT_CHECKPOINT,
     segmenter: SegmenterConfig | None = None,
     binary_masks: bool = False,
+    max_pixels: int = MAX_PIXELS,
     device: Device = "auto",
     torch_threads: int = 1,
 ) -> WorkerConfig:
@@ -99,6 +98,7 @@ def worker_config(
         checkpoint_fingerprint=fingerprint(load_network(checkpoint)),
         segmenter=segmenter or SegmenterConfig(),
         binary_masks=binary_masks,
+        max_pixels=max_pixels,
         device=device,
         torch_threads=torch_threads,
     )
@@ -107,27 +107,25 @@ def worker_config(
 def tell_of_weights(checkpoint: str, console: Console) -> None:
     """Say what a user must know before using the masks."""
     if checkpoint in UNTRAINED:
-        console.out(
-            "note: these weights are untrained, the masks will mean nothing (see --checkpoint)", highlight=False
-        )
+        console.print("note: these weights are untrained, the masks will mean nothing (see --checkpoint)")
     elif licence := read_card(checkpoint).get("licence"):
-        console.out(f"weights {without_credentials(checkpoint)}: {licence}", highlight=False)
+        console.print(f"weights {without_credentials(checkpoint)}: {licence}")
 
 
 def report(summary: RunSummary, console: Console, *, output: str) -> None:
     """Say in a few lines what the run did."""
     if not summary.complete and not summary.failed:
-        console.out(f"nothing to do: all {summary.skipped} videos are complete in {output}", highlight=False)
+        console.print(f"nothing to do: all {summary.skipped} videos are complete in {output}")
         return
     skipped = f", {summary.skipped} were complete before" if summary.skipped else ""
-    console.out(f"{summary.complete} videos ({summary.frames} frames) segmented{skipped}", highlight=False)
+    console.print(f"{summary.complete} videos ({summary.frames} frames) segmented{skipped}")
     for word, ids in (("truncated", summary.truncated), ("damaged", summary.damaged)):
         if ids:
-            console.out(f"{len(ids)} {word}: {_few(ids)}", highlight=False)
+            console.print(f"{len(ids)} {word}: {_few(ids)}")
     for video_id, failure in list(summary.failed.items())[:_SHOWN]:
-        console.out(f"failed: {video_id}: {failure.message}", highlight=False)
+        console.print(f"failed: {video_id}: {failure.message}")
     if len(summary.failed) > _SHOWN:
-        console.out(f"and {len(summary.failed) - _SHOWN} more: vos-batch status {output}", highlight=False)
+        console.print(f"and {len(summary.failed) - _SHOWN} more: vos-batch status {output}")
 
 
 def _few(ids: Sequence[str]) -> str:

@@ -5,4 +5,7 @@ from typing import Annotated
 import typer
 
 CheckpointOption = Annotated[str, typer.Option(metavar="NAME|PATH", help="Weights, as for segment.")]
+AllowLocalOption = Annotated[bool, typer.Option("--allow-local", help="A manifest from a store may name local files.")]
+AllowHttpOption = Annotated[bool, typer.Option("--allow-http", help="A manifest from a store may name http:// URLs.")]
 BinaryMasksOption = Annotated[bool, typer.Option("--binary-masks", help="255 is the object (DAVIS-2016).")]
+MaxPixelsOption = Annotated[int, typer.Option(min=1, help="Refuse videos and masks with larger frames.")]

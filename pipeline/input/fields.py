@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from model.result import VOID
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest_files import shown
-from pipeline.storage.urls import resolve
+from pipeline.input.origin import Origin
 
 MOST = 2**31 - 1
 """The largest whole number of a field."""
@@ -66,11 +66,11 @@ class Fields:
             return value
         return ""
 
-    def uri(self, name: str, base_url: str) -> str:
-        """An absolute URL; a relative one starts at `base_url`. '' with a fault."""
+    def uri(self, name: str, origin: Origin) -> str:
+        """The absolute URL of what `origin` may name. '' with a fault."""
         value = self.text(name)
         try:
-            return resolve(value, base_url) if value else ""
+            return origin.resolve(value) if value else ""
         except InvalidInput as error:
             self.fault(f"{name}: {error}")
             return ""

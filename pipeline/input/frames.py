@@ -8,8 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import UnreadableVideo
+
 Rgb = NDArray[np.uint8]
 """Picture [H, W, 3], values 0..255 in the order red, green, blue."""
+
+
+MAX_PIXELS = 8192 * 8192
+"""Of a frame, where nothing else is said: what a header may ask for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +34,14 @@ class VideoInfo:
     """Frames of the whole source as the header claims, or duration x average rate; None when unknown."""
 
 
+def check_pixels(url: str, height: int, width: int, max_pixels: int) -> None:
+    """Raise UnreadableVideo for a frame that is larger, by its header: before it takes any memory."""
+    if height * width > max_pixels:
+        raise UnreadableVideo(
+            f"{url} is {width}x{height}, more than {max_pixels} pixels: check it, or allow more with --max-pixels"
+        )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame:
     """One decoded frame."""
@@ -41,3 +55,7 @@ class Frame:
     rgb: Rgb
     damaged: bool
     """A packet since the frame before did not decode, or the decoder marks this frame as corrupt."""
+
+    def num_bytes(self) -> int:
+        """That it takes in memory."""
+        return self.rgb.nbytes

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import PipelineError
 from pipeline.input.fields import Fault
-from pipeline.input.frames import VideoInfo
+from pipeline.input.frames import MAX_PIXELS, VideoInfo
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.input.prompts import load_prompts
 from pipeline.input.video import open_video
@@ -22,10 +22,12 @@ class Inspection:
     """Everything for which a run would refuse the video, as far as it shows without decoding all of it."""
 
 
-def inspect(task: VideoTask, *, binary_masks: bool = False) -> Inspection:
+def inspect(task: VideoTask, *, binary_masks: bool = False, max_pixels: int = MAX_PIXELS) -> Inspection:
     """Open the video, decode its first frame, and open every mask."""
     try:
-        with open_video(task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame) as reader:
+        with open_video(
+            task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame, max_pixels=max_pixels
+        ) as reader:
             info = reader.info
     except PipelineError as error:
         return Inspection(task=task, faults=(_fault(task, str(error)),))

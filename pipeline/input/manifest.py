@@ -12,9 +12,11 @@ from typing import Any
 from pipeline.errors import InvalidManifest
 from pipeline.input.fields import MOST, Fault, Fields, unknown_column
 from pipeline.input.manifest_files import COLUMNS, PROMPT_COLUMNS, Row, check_format, read_rows, write_rows
+from pipeline.input.origin import Allowed, Origin
 from pipeline.storage.store import Store, read_url
 from pipeline.storage.urls import absolute_url, name_of, parent_url, resolve
 
+NOTHING_ELSE = Allowed()
 _SHOWN_FAULTS = 20
 
 
@@ -64,23 +66,25 @@ class VideoTask:
         return None if end is None else max(0, end - self.start_frame)
 
 
-def read_manifest(url: str) -> list[VideoTask]:
+def read_manifest(url: str, allowed: Allowed = NOTHING_ELSE) -> list[VideoTask]:
     """All rows of the manifest at a path or URL, in its order; relative URIs start at the manifest's folder.
 
-    Raises InvalidManifest that lists the faults of all rows, StoreUnavailable.
+    A manifest from a store may name object stores, its own store and what is `allowed`. Raises InvalidManifest that
+    lists the faults of all rows, StoreUnavailable.
     """
-    tasks, faults = parse_manifest(url)
+    tasks, faults = parse_manifest(url, allowed)
     _raise_faults(absolute_url(url), faults)
     return tasks
 
 
-def parse_manifest(url: str) -> tuple[list[VideoTask], list[Fault]]:
+def parse_manifest(url: str, allowed: Allowed = NOTHING_ELSE) -> tuple[list[VideoTask], list[Fault]]:
     """The rows without a fault, and the faults of the others; nothing that they name is opened.
 
     Raises InvalidManifest for a file that is no manifest or has no rows, StoreUnavailable.
     """
     url = absolute_url(url)
     check_format(url)
+    origin = Origin(url=parent_url(url), allowed=allowed)
     columns, rows = read_rows(url, _read(url))
     faults = _faults_of_columns(columns or ())
     unknown = set(columns or ()) - set(COLUMNS)
@@ -89,7 +93,7 @@ def parse_manifest(url: str) -> tuple[list[VideoTask], list[Fault]]:
     number = 0
     for number, row in enumerate(rows, 1):  # noqa: B007
         before = len(faults)
-        task = _parse_row(row, unknown, parent_url(url), faults)
+        task = _parse_row(row, unknown, origin, faults)
         if task and task.video_id and (first := rows_of_ids.setdefault(task.video_id, row.number)) != row.number:
             faults.append(Fault(row.number, f"video_id {task.video_id!r} is already that of row {first}"))
         if task and len(faults) == before:
@@ -120,7 +124,8 @@ def _read(url: str) -> bytes:
 def _raise_faults(url: str, faults: Sequence[Fault]) -> None:
     if not faults:
         return
-    shown = [f"  {fault}" for fault in faults[:_SHOWN_FAULTS]]
+    # A line each, whatever their values hold.
+    shown = ["  " + str(fault).replace("\n", "\\n") for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
         shown.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
     counted = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
@@ -131,20 +136,20 @@ def _faults_of_columns(columns: Iterable[str]) -> list[Fault]:
     return [Fault(0, unknown_column(name, COLUMNS)) for name in columns if name not in COLUMNS]
 
 
-def _parse_row(row: Row, unknown: Collection[str], base_url: str, faults: list[Fault]) -> VideoTask | None:
+def _parse_row(row: Row, unknown: Collection[str], origin: Origin, faults: list[Fault]) -> VideoTask | None:
     """What the row says as far as it can be read; its faults are noted. None: nothing of it can be read."""
     if row.values is None:
         faults.append(Fault(row.number, row.fault))
         return None
     values = {name: value for name, value in row.values.items() if name not in unknown}
-    return _parse_task(row.number, Fields(row.number, values, COLUMNS, faults), base_url)
+    return _parse_task(row.number, Fields(row.number, values, COLUMNS, faults), origin)
 
 
-def _parse_task(number: int, fields: Fields, base_url: str) -> VideoTask:
+def _parse_task(number: int, fields: Fields, origin: Origin) -> VideoTask:
     task = VideoTask(
         video_id=fields.text("video_id"),
-        video_uri=fields.uri("video_uri", base_url),
-        prompts=tuple(sorted(_parse_prompts(fields, base_url), key=lambda prompt: prompt.frame_index)),
+        video_uri=fields.uri("video_uri", origin),
+        prompts=tuple(sorted(_parse_prompts(fields, origin), key=lambda prompt: prompt.frame_index)),
         start_frame=fields.integer("start_frame", least=0) or 0,
         end_frame=fields.integer("end_frame", least=1),
         num_frames=fields.integer("num_frames", least=1),
@@ -158,7 +163,7 @@ def _parse_task(number: int, fields: Fields, base_url: str) -> VideoTask:
     return task
 
 
-def _parse_prompts(fields: Fields, base_url: str) -> list[PromptSource]:
+def _parse_prompts(fields: Fields, origin: Origin) -> list[PromptSource]:
     flat = fields.has("mask_uri") or fields.has("mask_frame")
     if flat and fields.has("prompts"):
         fields.fault("has both prompts and mask_uri or mask_frame; keep one of the two forms")
@@ -167,15 +172,15 @@ def _parse_prompts(fields: Fields, base_url: str) -> list[PromptSource]:
         fields.fault("has no prompt; give prompts, or mask_uri and mask_frame")
         return []
     if flat:
-        found = [_parse_prompt(fields, "mask_frame", base_url)]
+        found = [_parse_prompt(fields, "mask_frame", origin)]
     else:
         listed = fields.objects("prompts", PROMPT_COLUMNS)
-        found = [_parse_prompt(prompt, "frame_index", base_url) for prompt in listed]
+        found = [_parse_prompt(prompt, "frame_index", origin) for prompt in listed]
     return [prompt for prompt in found if prompt is not None]
 
 
-def _parse_prompt(fields: Fields, frame_column: str, base_url: str) -> PromptSource | None:
-    mask_uri = fields.uri("mask_uri", base_url)
+def _parse_prompt(fields: Fields, frame_column: str, origin: Origin) -> PromptSource | None:
+    mask_uri = fields.uri("mask_uri", origin)
     object_ids = fields.object_ids("object_ids")
     frame_index = fields.integer(frame_column, least=0)
     if frame_index is None:

@@ -76,7 +76,7 @@ def _read_on(name: str, rows: Iterator[Row]) -> Iterator[Row]:
 def _in_its_format(name: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, pa.ArrowInvalid, OSError, csv.Error) as error:  # OSError: Parquet's damaged pages
+    except (ValueError, pa.ArrowException, OSError, csv.Error) as error:  # OSError: Parquet's damaged pages
         raise InvalidManifest(f"{name}: is no {_suffix(name)[1:]} ({error}); export it again") from error
 
 

@@ -4,35 +4,36 @@ Legend: H, W size of a mask in pixels.
 """
 
 import io
-import struct
 import zlib
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from model.result import VOID, Labels
 from pipeline.errors import InvalidPrompt
+from pipeline.input.frames import MAX_PIXELS
+from pipeline.input.pictures import BROKEN, JPEG, PNG
 
-_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _DEPTH_AT, _COLOUR_AT = 24, 25
 _STRETCH = {(0, 2): 85, (0, 4): 17}
 """By (colour type, bits): Pillow stretches narrow grey samples to 0..255, but neither 1 bit nor palette indices."""
 _UNREADABLE_COLOURS = {2: "RGB", 4: "grey with an alpha channel", 6: "RGBA"}
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 _FEWEST_STEPS, _STEP_SHARE = 3, 0.9
 _FEWEST_DUST, _DUST_SHARE, _DUST_PIXELS = 8, 0.5, 4
 
 
-def read_mask(data: bytes, name: str, *, binary_masks: bool = False) -> Labels:
+def read_mask(data: bytes, name: str, *, binary_masks: bool = False, size: tuple[int, int] | None = None) -> Labels:
     """The labels [H, W] in a PNG: palette index or grey value = object id, 0 background, 255 void.
 
     What counts is the stored sample, 1 to 16 bits wide, so a 1-bit mask holds 0 and 1. With `binary_masks`
-    (DAVIS-2016) 255 is object 1 and other values are refused. `name` starts every message.
+    (DAVIS-2016) 255 is object 1 and other values are refused. `size`: [H, W] of the video; a mask of another one is
+    refused before it is decoded, and so is one of more than `MAX_PIXELS` where there is no video. `name` starts
+    every message.
     Raises InvalidPrompt.
     """
-    depth, labels = _decode(data, name)
+    depth, labels = _decode(data, name, size)
     if binary_masks:
         return _from_binary(labels, depth, name)
     if _is_binary(labels):
@@ -55,15 +56,16 @@ def ids_in(labels: Labels) -> tuple[int, ...]:
     return tuple(int(value) for value in values if value not in (0, VOID))
 
 
-def _decode(data: bytes, name: str) -> tuple[int, Labels]:
+def _decode(data: bytes, name: str, size: tuple[int, int] | None) -> tuple[int, Labels]:
     """Bits of a sample, and the samples."""
-    if not data.startswith(_PNG):
-        kind = "a JPEG, whose compression changes ids" if data.startswith(_JPEG) else "not a PNG"
+    if not data.startswith(PNG):
+        kind = "a JPEG, whose compression changes ids" if data.startswith(JPEG) else "not a PNG"
         raise InvalidPrompt(f"{name}: is {kind}; save the mask as a palette or grey PNG")
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        with PngImageFile(io.BytesIO(data)) as image:
+            _check_size((image.height, image.width), size, name)
             samples: Labels = np.asarray(image).astype(np.int32)
-    except _BROKEN as error:
+    except (*BROKEN, zlib.error) as error:
         raise InvalidPrompt(f"{name}: is a broken PNG ({error}); export or copy it again") from error
     depth, colour = data[_DEPTH_AT], data[_COLOUR_AT]
     if colour in _UNREADABLE_COLOURS:
@@ -73,6 +75,21 @@ def _decode(data: bytes, name: str) -> tuple[int, Labels]:
         )
     np.floor_divide(samples, _STRETCH.get((colour, depth), 1), out=samples)
     return depth, samples
+
+
+def _check_size(found: tuple[int, int], size: tuple[int, int] | None, name: str) -> None:
+    """By the header: a few bytes may ask for gigabytes."""
+    if size and found != size:
+        raise InvalidPrompt(
+            f"{name}: is {_pixels(found)}, the video {_pixels(size)} (width x height, after its "
+            "rotation); make the mask in the video's size"
+        )
+    if not size and found[0] * found[1] > MAX_PIXELS:
+        raise InvalidPrompt(f"{name}: is {_pixels(found)}, more than the {MAX_PIXELS} pixels that a mask may have")
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[1]} x {size[0]}"
 
 
 def _from_binary(labels: Labels, depth: int, name: str) -> Labels:

@@ -9,6 +9,7 @@ from model.result import VOID, Labels, Prompt
 from pipeline.errors import InvalidInput, InvalidPrompt
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.input.masks import ids_in, read_mask
+from pipeline.input.pictures import most_bytes
 from pipeline.storage.store import read_url
 
 
@@ -25,7 +26,7 @@ class Prompts(Mapping[int, Prompt]):
         self._sources: dict[int, list[tuple[PromptSource, bytes]]] = {}
         ids: set[int] = set()
         for source in task.prompts:
-            data = _read(source.mask_uri)
+            data = _read(source.mask_uri, most_bytes(height * width))
             self._sources.setdefault(source.frame_index, []).append((source, data))
         for frame_index in self._sources:
             ids.update(self[frame_index].object_ids)
@@ -46,8 +47,8 @@ class Prompts(Mapping[int, Prompt]):
 
     def _decoded(self, source: PromptSource, data: bytes) -> Prompt:
         name = _name(source.mask_uri)
-        labels = read_mask(data, name, binary_masks=self._binary_masks)
-        return _checked(labels, source, self._size, name)
+        labels = read_mask(data, name, binary_masks=self._binary_masks, size=self._size)
+        return _spoken_for(labels, source, name)
 
 
 def load_prompts(task: VideoTask, height: int, width: int, *, binary_masks: bool = False) -> Prompts:
@@ -60,12 +61,7 @@ def load_prompts(task: VideoTask, height: int, width: int, *, binary_masks: bool
     return Prompts(task, height, width, binary_masks=binary_masks)
 
 
-def _checked(labels: Labels, source: PromptSource, size: tuple[int, int], name: str) -> Prompt:
-    if labels.shape != size:
-        raise InvalidPrompt(
-            f"{name}: is {_pixels(labels.shape)}, the video {_pixels(size)} (width x height, after its "
-            "rotation); make the mask in the video's size"
-        )
+def _spoken_for(labels: Labels, source: PromptSource, name: str) -> Prompt:
     object_ids = source.object_ids or ids_in(labels)
     if not object_ids:
         raise InvalidPrompt(
@@ -76,9 +72,9 @@ def _checked(labels: Labels, source: PromptSource, size: tuple[int, int], name: 
     return Prompt(labels=kept, object_ids=object_ids)
 
 
-def _read(uri: str) -> bytes:
+def _read(uri: str, most_bytes: int) -> bytes:
     try:
-        return read_url(uri)
+        return read_url(uri, most_bytes)
     except FileNotFoundError:
         raise InvalidPrompt(f"{_name(uri)}: no such file; correct mask_uri or put the mask there") from None
     except InvalidInput as error:
@@ -87,10 +83,6 @@ def _read(uri: str) -> bytes:
 
 def _name(uri: str) -> str:
     return f"mask {uri}"
-
-
-def _pixels(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]} x {shape[0]}"
 
 
 def _combine(one: Prompt, other: Prompt, name: str) -> Prompt:

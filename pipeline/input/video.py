@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from pipeline.errors import InvalidInput, UnreadableVideo
 from pipeline.input.frame_folder import FrameFolder
-from pipeline.input.frames import Frame, VideoInfo
+from pipeline.input.frames import MAX_PIXELS, Frame, VideoInfo
 from pipeline.input.video_file import VideoFile
 from pipeline.storage.store import is_folder
 from pipeline.storage.urls import absolute_url
@@ -63,12 +63,14 @@ class VideoReader:
         self.close()
 
 
-def open_video(url: str, *, start_frame: int = 0, end_frame: int | None = None) -> VideoReader:
+def open_video(
+    url: str, *, start_frame: int = 0, end_frame: int | None = None, max_pixels: int = MAX_PIXELS
+) -> VideoReader:
     """Open a video file or a folder of JPEG/PNG frames, to read the frames [start_frame, end_frame).
 
     One frame is decoded here, so that `info` is right and a video without any frame fails now. Raises
-    UnreadableVideo (missing, empty, garbage, no video stream, no frame), InvalidInput (range, permission),
-    StoreUnavailable.
+    UnreadableVideo (missing, empty, garbage, no video stream, no frame, frames of more than `max_pixels`),
+    InvalidInput (range, permission, no regular file), StoreUnavailable.
     """
     url = absolute_url(url)
     if start_frame < 0 or (end_frame is not None and end_frame <= start_frame):
@@ -76,7 +78,7 @@ def open_video(url: str, *, start_frame: int = 0, end_frame: int | None = None) 
             f"{url}: the frames [{start_frame}, {end_frame}) are no range: give 0 <= start_frame < end_frame"
         )
     try:
-        source: _FrameSource = FrameFolder(url) if is_folder(url) else VideoFile(url)
+        source: _FrameSource = FrameFolder(url, max_pixels) if is_folder(url) else VideoFile(url, max_pixels)
     except FileNotFoundError as error:
         raise UnreadableVideo(f"{url} does not exist: check video_uri in the manifest") from error
     return VideoReader(source, start_frame, end_frame)

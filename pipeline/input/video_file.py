@@ -18,26 +18,55 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.errors import UnreadableVideo
-from pipeline.input.frames import Frame, Rgb, VideoInfo
+from pipeline.input.ffv1 import SliceChecksums
+from pipeline.input.frames import MAX_PIXELS, Frame, Rgb, VideoInfo, check_pixels
 from pipeline.storage.store import open_url
 
 # A damaged index sends the demultiplexer to positions that no file has: seeking there raises the other two.
 _BAD_FILE = (av.FFmpegError, OSError, ValueError)
 
 
+_CONTAINERS = (
+    "mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "asf", "ogg", "mxf", "nut", "ivf", "obu", "dv",
+    "gif", "apng", "wtv", "rm", "h264", "hevc", "m4v", "mjpeg", "yuv4mpegpipe",
+)  # fmt: skip
+"""FFmpeg's names of the formats that hold their pictures themselves; others (concat, sdp, hls) name files and
+sockets, which would be opened."""
+_OPENS_NOTHING_ELSE = {"format_whitelist": ",".join(_CONTAINERS), "protocol_whitelist": "none"}
+_DETECT = "crccheck+bitstream+buffer"
+_STRICT = dict.fromkeys(("hevc", "mjpeg"), f"{_DETECT}+explode")
+"""What decoders look for. These two find damage only where it ends a frame; others would only lose the frame, which
+they mark and give as well as they can."""
+_PADDED_PIXELS = 1 << 20
+_MOST_FRAMES = 2**31 - 1
+"""A header that claims more claims nothing."""
+_MOST_MICROSECONDS = 2**63 - 1
+
+
 class VideoFile:
     """The main video stream of one file."""
 
-    def __init__(self, url: str) -> None:
-        """Opens the file and decodes one frame. Raises UnreadableVideo, StoreUnavailable, FileNotFoundError."""
+    def __init__(self, url: str, max_pixels: int = MAX_PIXELS) -> None:
+        """Opens the file and decodes one frame, of at most `max_pixels`.
+
+        Raises UnreadableVideo, InvalidInput for what is no regular file, StoreUnavailable, FileNotFoundError.
+        """
         self.bad_packets = 0
         self._bad_since_frame = 0
         self._url = url
+        self._max_pixels = max_pixels
         with ExitStack() as stack:
             self._file = stack.enter_context(open_url(url))
-            self._container = stack.enter_context(self._open())
+            # The decoder's own limit holds where a header says too little; it is generous, for decoders pad.
+            limit = {"max_pixels": str(2 * max_pixels + _PADDED_PIXELS)}
+            self._container = stack.enter_context(self._open(limit))
             self._stream = _main_stream(self._container, url)
+            check_pixels(url, self._stream.height, self._stream.width, max_pixels)
+            codec = self._stream.codec_context.name
+            self._stream.codec_context.options = {"err_detect": _STRICT.get(codec, _DETECT), **limit}
+            self._checksums = SliceChecksums() if codec == "ffv1" else None
             first = self._first_picture(decoded := self._decoded())
+            check_pixels(url, first.height, first.width, max_pixels)
             self._size = first.width, first.height
             self._decoded_frames = chain([first], decoded)
             self.info = _stream_info(self._container, self._stream, first)
@@ -58,23 +87,27 @@ class VideoFile:
         """Release the decoder and the file."""
         self._resources.close()
 
-    def _open(self) -> InputContainer:
+    def _open(self, limit: dict[str, str]) -> InputContainer:
         if not self._file.seek(0, 2):
             raise UnreadableVideo(f"{self._url} is empty (0 bytes): upload it again")
         self._file.seek(0)
         try:
-            return av.open(self._file, mode="r", metadata_errors="replace")
+            return av.open(
+                self._file, mode="r", metadata_errors="replace", options=limit, container_options=_OPENS_NOTHING_ELSE
+            )
         except _BAD_FILE as error:
             self._raise_store_failure()
             raise UnreadableVideo(
-                f"{self._url} is not a video that can be read ({error}): check that it is complete"
+                f"{self._url} is not a video that can be read ({error}): check that it is complete, and in a container "
+                "such as MP4, MOV, Matroska, WebM, AVI or MPEG-TS"
             ) from error
 
     def _first_picture(self, pictures: Iterator[VideoFrame]) -> VideoFrame:
         picture = next(pictures, None)
         if picture is None:
             raise UnreadableVideo(
-                f"{self._url} has no frame that decodes ({self.bad_packets} bad packets): encode or upload it again"
+                f"{self._url} has no frame that decodes ({self.bad_packets} bad packets): encode or upload it again, "
+                f"or, where frames have more than {self._max_pixels} pixels, allow it with --max-pixels"
             )
         return picture
 
@@ -94,6 +127,8 @@ class VideoFile:
 
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
+            if self._checksums and packet and self._checksums.find_damage(bytes(packet)):
+                self._count_bad()
             try:
                 pictures = self._stream.codec_context.decode(packet)
             except av.FFmpegError:
@@ -159,8 +194,12 @@ def _stream_info(container: InputContainer, stream: VideoStream, first: VideoFra
         fps=float(rate) if rate else None,
         rotation=rotation,
         codec=stream.codec_context.codec.canonical_name,
-        num_frames=stream.frames or _frames_of_duration(_duration_s(container, stream), rate),
+        num_frames=_believed(stream.frames or _frames_of_duration(_duration_s(container, stream), rate)),
     )
+
+
+def _believed(num_frames: int | None) -> int | None:
+    return num_frames if num_frames is not None and 0 < num_frames <= _MOST_FRAMES else None
 
 
 def _frames_of_duration(duration_s: Fraction | None, rate: Fraction | None) -> int | None:
@@ -177,4 +216,7 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> Fraction | No
 
 
 def _microseconds(pts: int | None, time_base: Fraction | None) -> int | None:
-    return None if pts is None or time_base is None else round(pts * time_base * 1_000_000)
+    if pts is None or time_base is None:
+        return None
+    microseconds = round(pts * time_base * 1_000_000)
+    return microseconds if abs(microseconds) <= _MOST_MICROSECONDS else None

@@ -32,7 +32,7 @@ class FileRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """One finished video."""
+    """One finished video. Raises ValueError or OverflowError unless `video` is its row of `videos`."""
 
     video_id: str
     identity: str
@@ -42,6 +42,11 @@ class Commit:
     """What its row of `videos` says beside the files, as JSON holds it: times are ISO 8601 text."""
     driver: int = 0
     """The number of its driver's lease."""
+
+    def __post_init__(self) -> None:
+        to_table("videos", [self.row])
+        if (self.video["video_id"], self.video["identity"]) != (self.video_id, self.identity):
+            raise ValueError(f"commit of {self.video_id}: its row of videos is another video's or identity's")
 
     @property
     def file(self) -> CommitFile:
@@ -68,21 +73,47 @@ class Commit:
         }
         return {**self.video, **files, "driver": self.driver}
 
-    def check(self) -> None:
-        """Raise ValueError or OverflowError unless `video` is this commit's row of `videos`."""
-        to_table("videos", [self.row])
-        if (self.video["video_id"], self.video["identity"]) != (self.video_id, self.identity):
-            raise ValueError(f"commit of {self.video_id}: its row of videos is another video's or identity's")
-
 
 def create_commit(store: Store, commit: Commit) -> bool:
     """Make a video complete; False when this commit stands already.
 
-    Raises as `Commit.check`, InvalidOutput, and StoreUnavailable: then the commit may stand or not, or come to stand
-    later.
+    Raises InvalidOutput, and StoreUnavailable: then the commit may stand or not, or come to stand later.
     """
-    commit.check()
     return store.create(commit.path, _to_json(commit))
+
+
+def restore_commit(store: Store, commit: Commit) -> None:
+    """Write a commit anew whose file cannot be read any more. Raises InvalidOutput, StoreUnavailable."""
+    store.put(commit.path, _to_json(commit))
+
+
+def commit_of_row(row: Mapping[str, object], rows: Mapping[str, int]) -> Commit:
+    """The commit that a row of `videos` stands for; `rows`: how many its files hold, by table.
+
+    Raises ValueError or TypeError for a row that is none.
+    """
+    files = {
+        table: FileRecord(
+            path=str(row[f"{table}_file"]),
+            rows=rows[table],
+            bytes=int(str(row[f"{table}_bytes"])),
+            sha256=str(row[f"{table}_sha256"]),
+        )
+        for table in ROW_TABLES
+    }
+    of_files = {f"{table}_{what}" for table in ROW_TABLES for what in ("file", "bytes", "sha256")}
+    video = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+        if name not in of_files and name != "driver"
+    }
+    return Commit(
+        video_id=str(row["video_id"]),
+        identity=str(row["identity"]),
+        files=files,
+        video=video,
+        driver=int(str(row["driver"])),
+    )
 
 
 def read_commit(store: Store, file: CommitFile) -> Commit:
@@ -113,7 +144,6 @@ def _from_json(data: bytes, file: CommitFile, url: str) -> Commit:
             video=content["video"],
             driver=content.get("driver", 0),
         )
-        commit.check()
         if commit.file != file:
             raise ValueError(f"it is the commit {commit.path}")
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:

@@ -6,11 +6,12 @@ video, except for commits that stand in none of these files yet.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -50,6 +51,8 @@ class Committed:
     """Commits whose files are gone or short, or that cannot be read, with no newer one that counts."""
     videos: pa.Table
     """The rows of `videos` of `current`."""
+    stored: Mapping[str, tuple[CommitFile | None, ...]]
+    """By path of each file of `videos` the commits that its rows stand for; None for rows of an earlier version."""
     tidy: bool
     """Whether the files of `videos` hold just these rows, and nothing lies about that no current commit lists."""
 
@@ -65,17 +68,18 @@ class Committed:
         return max((file.driver for file in files), default=0)
 
 
-def read_committed(store: Store) -> Committed:
+def read_committed(store: Store, *, without: Collection[str] = ()) -> Committed:
     """Look at an OUTPUT; right also while a driver commits, supersedes and tidies up.
 
-    Raises InvalidOutput for a commit of a newer version or an unreadable file of `videos`, StoreUnavailable.
+    `without`: paths of files of `videos` that are not to be believed; commits are read in their place. Raises
+    InvalidOutput for a commit of a newer version or an unreadable file of `videos`, StoreUnavailable.
     """
     listed: set[CommitFile] | None = None
     for _ in range(_LOOKS):
         # Files are listed after commits: those of a commit that counts were there before it.
         commits = _commits(store)
         with suppress(FileNotFoundError):  # a file of `videos` was rewritten: look again
-            found = _look(store, commits)
+            found = _look(store, commits, without)
             # What seems broken may have been superseded and removed since.
             if not found.broken or commits == listed:
                 return found
@@ -87,10 +91,12 @@ def _commits(store: Store) -> set[CommitFile]:
     return {file for entry in store.list(COMMITS) if (file := commit_of(entry.name))}
 
 
-def _look(store: Store, commits: set[CommitFile]) -> Committed:
+def _look(store: Store, commits: set[CommitFile], without: Collection[str]) -> Committed:
     sizes = {f"{table}/{entry.name}": entry.size for table in ROW_TABLES for entry in store.list(table)}
-    table = _read_videos(store)
-    at = {file: index for file, index in rows_by_commit(table).items() if file in commits}
+    parts = _read_videos(store, without)
+    stored = {path: tuple(_files_of_rows(part)) for path, part in parts.items()}
+    table = pa.concat_tables([SCHEMAS["videos"].empty_table(), *parts.values()])
+    at = {file: index for index, file in enumerate(chain.from_iterable(stored.values())) if file in commits}
     read = _read_commits(store, commits - at.keys())
     known = dict(_counted_rows(table, at, sizes)) | dict(_counted_commits(read, sizes))
     current = _newest(known)
@@ -103,6 +109,7 @@ def _look(store: Store, commits: set[CommitFile]) -> Committed:
         superseded=tuple(sorted(superseded)),
         broken=tuple(sorted(others - superseded)),
         videos=pa.concat_tables([table.take(pa.array(kept, pa.int64())), to_table("videos", extra)]),
+        stored=stored,
         tidy=not (extra or others or len(kept) < len(table)) and _lists_all(current, sizes),
     )
 
@@ -112,18 +119,17 @@ def _lists_all(current: Mapping[str, Counted], sizes: Mapping[str, int]) -> bool
     return all(path in listed for path in sizes if attempt_of(path.rpartition("/")[2]))
 
 
-def _read_videos(store: Store) -> pa.Table:
-    paths = [f"videos/{entry.name}" for entry in store.list("videos") if entry.name.endswith(".parquet")]
+def _read_videos(store: Store, without: Collection[str]) -> dict[str, pa.Table]:
+    listed = (f"videos/{entry.name}" for entry in store.list("videos") if entry.name.endswith(".parquet"))
+    paths = [path for path in listed if path not in without]
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-        parts = pool.map(lambda path: read_videos_file(store, path), paths)
-        return pa.concat_tables([SCHEMAS["videos"].empty_table(), *parts])
+        return dict(zip(paths, pool.map(lambda path: read_videos_file(store, path), paths), strict=True))
 
 
 def read_videos_file(store: Store, path: str) -> pa.Table:
     """A file of `videos` of this version or an earlier one. Raises FileNotFoundError, DamagedOutput."""
     try:
-        # Not a Python file: a thread of Arrow may let go of it while the interpreter exits, and abort.
-        return conform("videos", pq.read_table(pa.BufferReader(store.get(path))))
+        return videos_of(store.get(path))
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
@@ -131,6 +137,12 @@ def read_videos_file(store: Store, path: str) -> pa.Table:
             f"{store.url_of(path)} cannot be read ({error}); delete this file and run again: "
             "it is rebuilt from the commits"
         ) from error
+
+
+def videos_of(data: bytes) -> pa.Table:
+    """Rows of a file of `videos`. Raises ArrowInvalid, OSError."""
+    # Not a Python file: a thread of Arrow may let go of it while the interpreter exits, and abort.
+    return conform("videos", pq.read_table(pa.BufferReader(data)))
 
 
 def rows_by_commit(table: pa.Table) -> dict[CommitFile, int]:

@@ -25,6 +25,8 @@ from pipeline.storage.store import Store
 
 PROBE = "probe."
 """Begins the name of the throw-away file by which a store is tried."""
+_PROBES = 3
+"""A driver that froze while it tried one may find its file swept, and the store seems to ignore conditions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,11 @@ class LeaseTimes:
     """A holder that is silent for so long counts as dead: the next one takes over."""
     doubt_s: float = 15.0
     """A holder that could not refresh for so long makes sure that it still holds the lease before it goes on."""
+
+
+def settled_s(times: LeaseTimes) -> float:
+    """After how many seconds of silence no request of a driver can still arrive."""
+    return times.stale_s + LONGEST_S
 
 
 class _Holder(NamedTuple):
@@ -88,7 +95,7 @@ class Lease:
     @property
     def settled_s(self) -> float:
         """After how many seconds of silence no request of another driver can still arrive."""
-        return self._times.stale_s + LONGEST_S
+        return settled_s(self._times)
 
     def __enter__(self) -> Self:
         """Take the lease.
@@ -98,10 +105,11 @@ class Lease:
             InvalidOutput: OUTPUT cannot be written, or ignores conditional creates.
             StoreUnavailable: it cannot be reached.
         """
-        self.exclusive, now_s = self._probe()
-        if not self.exclusive:  # a driver that froze here may find its file swept, and look once more
+        for _ in range(_PROBES):
             self.exclusive, now_s = self._probe()
-        if not self.exclusive:
+            if self.exclusive:
+                break
+        else:
             self._accept_ignored_conditions()
         self._take(now_s, above=0)
         self._thread.start()
@@ -152,7 +160,7 @@ class Lease:
 
     def _is_mine(self) -> bool:
         """Where creates are conditional, whoever has the number is who created it."""
-        return self.exclusive or self._read(self.number).get("token") == self._holder["token"]
+        return self.exclusive or _read_holder(self._store, self.number).get("token") == self._holder["token"]
 
     def _keep_refreshing(self) -> None:
         while not self._over.wait(self._times.refresh_s):
@@ -195,24 +203,17 @@ class Lease:
                 )
 
     def _released(self, driver: _Holder) -> bool:
-        return bool(self._read(driver.number).get("released"))
+        return bool(_read_holder(self._store, driver.number).get("released"))
 
     def _describe(self, driver: _Holder | None) -> str:
-        holder = self._read(driver.number) if driver else {}
+        holder = _read_holder(self._store, driver.number) if driver else {}
         known = [f"{word} {holder[word]}" for word in ("host", "pid", "run_id") if word in holder]
         return ", ".join(known) or "unknown"
-
-    def _read(self, number: int) -> dict[str, object]:
-        try:
-            content = json.loads(self._store.get(driver_path(number)))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
 
     def _forget_earlier(self) -> None:
         for driver in _holders(self._store.list(WORK)):
             if driver.number < self.number:
-                if run_id := self._read(driver.number).get("run_id"):
+                if run_id := _read_holder(self._store, driver.number).get("run_id"):
                     self.replaced |= {str(run_id)}
                 self._store.delete(driver_path(driver.number))
 
@@ -244,6 +245,21 @@ class Lease:
             f"warning: {self._store.url} ignores conditional writes (If-None-Match): start no second run on it, "
             "for it might not be refused"
         )
+
+
+def may_be_driven(store: Store) -> bool:
+    """Whether the last driver has not released its lease: it lives, or was killed. Raises StoreUnavailable."""
+    newest = max(_holders(store.list(WORK)), default=None)
+    return newest is not None and not _read_holder(store, newest.number).get("released")
+
+
+def _read_holder(store: Store, number: int) -> dict[str, object]:
+    """What a driver wrote into its file; empty where it is gone or unreadable."""
+    try:
+        content = json.loads(store.get(driver_path(number)))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _holders(entries: list[Entry]) -> list[_Holder]:

@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pipeline.output.commits import Commit, read_if_whole
 from pipeline.output.committed import counts
 from pipeline.output.layout import COMMITS, FOLDERS, ROW_TABLES, WORK, CommitFile, attempt_of, commit_of
-from pipeline.output.lease import PROBE
+from pipeline.output.lease import PROBE, Lease
 from pipeline.storage.backends import Entry
 from pipeline.storage.store import Store
 
@@ -41,6 +41,18 @@ class Sweep:
     settled_s: float
     """What is older than this before `now_s` belongs to no driver that can still commit it: the time after which a
     silent one loses its lease, and the longest that a request takes."""
+
+    @classmethod
+    def by(cls, lease: Lease, run_id: str, grace_s: float) -> Self:
+        """What the holder of a lease may delete."""
+        return cls(
+            now_s=lease.held_s,
+            run_id=run_id,
+            driver=lease.number,
+            replaced=lease.replaced,
+            grace_s=grace_s,
+            settled_s=lease.settled_s,
+        )
 
     def is_old(self, modified_s: float | None) -> bool:
         """Whether a file, or a commit, was written before any driver that may still be about."""

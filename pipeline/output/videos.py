@@ -5,28 +5,23 @@ import uuid
 import pyarrow as pa
 
 from pipeline.output.batches import put_table
-from pipeline.output.committed import Committed, read_videos_file, rows_by_commit
+from pipeline.output.committed import Committed, rows_by_commit
 from pipeline.output.layout import CommitFile, table_path
 from pipeline.storage.store import Store
 
 
 def sync_videos(store: Store, committed: Committed) -> None:
-    """Make the files hold exactly the rows of `committed`; for the driver alone.
+    """Make the files hold exactly the rows of `committed`, which was read just now; for the driver alone.
 
     A file with other rows is not changed: a new one takes its place, so that whoever reads meanwhile, or writes without
-    the lease by now, harms nobody. Raises DamagedOutput, StoreUnavailable.
+    the lease by now, harms nobody. Raises InvalidOutput, StoreUnavailable.
     """
     missing = {found.file for found in committed.current.values()}
     replaced = []
-    for entry in store.list("videos"):
-        path = f"videos/{entry.name}"
-        try:
-            table = read_videos_file(store, path)
-        except FileNotFoundError:  # this driver has lost its lease, and the next one has been here
-            continue
-        rows = rows_by_commit(table)
-        if rows.keys() <= missing and len(rows) == len(table):
-            missing -= rows.keys()
+    for path, rows in committed.stored.items():
+        wanted = set(rows)
+        if wanted <= missing and len(wanted) == len(rows):
+            missing -= wanted
         else:
             replaced.append(path)
     if missing:

@@ -4,8 +4,6 @@ The same rows give the same bytes, whoever writes them: nothing inside depends o
 """
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +18,7 @@ from pipeline.output import rle
 from pipeline.output.commits import FileRecord
 from pipeline.output.layout import ROW_TABLES, rows_path
 from pipeline.output.schema import SCHEMAS
+from pipeline.scratch import Scratch
 from pipeline.storage.store import Store
 
 ROWS_PER_GROUP = 65_536
@@ -52,11 +51,11 @@ class VideoWriter:
         self._store = store
         self._video_id = video_id
         self._attempt = attempt
-        self._folder = Path(tempfile.mkdtemp(prefix="vos-batch-"))
+        self._scratch = Scratch()
         self._tables: dict[str, _TableFile] = {}
         try:
             for name in ROW_TABLES:
-                self._tables[name] = _TableFile(SCHEMAS[name], self._folder / f"{name}.parquet")
+                self._tables[name] = _TableFile(SCHEMAS[name], self._scratch.folder / f"{name}.parquet")
         except OSError:
             self.abort()
             raise
@@ -83,7 +82,7 @@ class VideoWriter:
         """Remove the temporary files; nothing more can be added."""
         for table in self._tables.values():
             table.discard()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.remove()
 
     def __enter__(self) -> Self:
         return self
@@ -154,17 +153,17 @@ def _frame_row(video_id: str, frame: FrameInfo, result: FrameResult) -> dict[str
 
 
 def _mask_rows(video_id: str, frame: FrameInfo, result: FrameResult) -> Iterator[dict[str, object]]:
-    for statistics in result.objects:
+    masks = rle.encode(result.labels, [statistics.object_id for statistics in result.objects])
+    for statistics, mask in zip(result.objects, masks, strict=True):
         yield {
             "video_id": video_id,
             "frame_index": frame.index,
             "timestamp_us": frame.timestamp_us,
-            **_mask_columns(result.labels, statistics),
+            **_mask_columns(result.labels, statistics, mask),
         }
 
 
-def _mask_columns(labels: Labels, statistics: ObjectStatistics) -> dict[str, object]:
-    mask = rle.encode(labels == statistics.object_id)
+def _mask_columns(labels: Labels, statistics: ObjectStatistics, mask: rle.EncodedMask) -> dict[str, object]:
     x, y, w, h = mask.box or (None,) * 4
     return {
         "object_id": statistics.object_id,

@@ -29,6 +29,8 @@ class Attempt:
     """Part of the names of its files: unique among all attempts of all runs at the same OUTPUT."""
     smaller_blocks: bool = False
     """Segment with as little memory as can be: an attempt before ran out of it."""
+    not_on: str | None = None
+    """The worker that it must not go to: it failed there, and perhaps by that worker's fault."""
 
     @property
     def task(self) -> VideoTask:

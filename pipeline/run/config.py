@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from model.effect import effective
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
+from pipeline.input.frames import MAX_PIXELS
 from pipeline.run.device import Device
+from pipeline.run.watch import Patience
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +29,14 @@ class WorkerConfig:
     torch_threads: int = 1
     queue_frames: int = 8
     """Frames that may wait between decoding, network and writing."""
+    max_pixels: int = MAX_PIXELS
+    """Of a frame; larger videos are refused before they take memory."""
+    patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
         if self.reserved_gpus < 0:
             raise InvalidInput(f"GPUs per worker must not be negative, not {self.reserved_gpus:g}")
-        for name in ("torch_threads", "queue_frames"):
+        for name in ("torch_threads", "queue_frames", "max_pixels"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be at least 1, not {getattr(self, name)}")
         _check_segmenter(self.segmenter)

@@ -28,6 +28,7 @@ from pipeline.output.videos import sync_videos
 from pipeline.run.attempt import Attempt, VideoOutcome, Work
 from pipeline.run.config import WorkerConfig
 from pipeline.run.failure import Failure
+from pipeline.run.outlook import Outlook
 from pipeline.run.plan import Plan, plan
 from pipeline.run.pool import Event, Pool
 from pipeline.run.progress import Progress, frames_total
@@ -96,6 +97,8 @@ def run(
         InvalidOutput: OUTPUT is not ours, cannot be written, or ignores conditional creates.
         OutputInUse: another driver writes to it.
         StoreUnavailable: OUTPUT cannot be reached any more; what is committed stays.
+        MostAttemptsFail: going on makes no sense as things are; what is committed stays.
+        WorkerLost, InvalidInput: no worker can start.
     """
     run_id, clocks = new_run_id(), clocks or Clocks()
     store = Store(config.output)
@@ -189,14 +192,7 @@ class _Driver:
     def _tidy(self) -> None:
         self._lease.refresh()  # only the holder may delete
         sync_videos(self._store, read_committed(self._store))
-        what = Sweep(
-            now_s=self._lease.held_s,
-            run_id=self._summary.run_id,
-            driver=self._lease.number,
-            replaced=self._lease.replaced,
-            grace_s=self._grace_s,
-            settled_s=self._lease.settled_s,
-        )
+        what = Sweep.by(self._lease, self._summary.run_id, self._grace_s)
         if (waiting := sweep(self._store, what).waiting) > 0:
             self._said.tell(
                 f"the files of {waiting} replaced results stay for {self._grace_s:.0f} s for readers that have them "
@@ -205,14 +201,15 @@ class _Driver:
         trim(self._store, now_s=self._lease.held_s)
 
     def _work_off(self, work: Sequence[Work]) -> None:
-        scheduler = Scheduler(work, self._summary.run_id)
+        scheduler, outlook = Scheduler(work, self._summary.run_id), Outlook()
         self._report()
         while not scheduler.done:
             if self._said.stop():
                 raise KeyboardInterrupt
-            self._submit(scheduler)
+            self._submit(scheduler, outlook)
             for event in self._pool.wait(self._pause_s(scheduler)):
-                self._handle(event, scheduler)
+                self._handle(event, scheduler, outlook)
+            outlook.check(self._clocks.monotonic_s())
             self._videos.write_due()
             self._failures.write_due()
             self._report()
@@ -221,22 +218,27 @@ class _Driver:
         due_s = scheduler.wait_s(self._clocks.monotonic_s()) if self._pool.idle() else None
         return _TICK_S if due_s is None else min(_TICK_S, due_s)
 
-    def _submit(self, scheduler: Scheduler) -> None:
+    def _submit(self, scheduler: Scheduler, outlook: Outlook) -> None:
         while self._pool.idle():
-            attempt = scheduler.next(self._clocks.monotonic_s())
+            now_s = self._clocks.monotonic_s()
+            attempt = scheduler.next(now_s, shortest=outlook.doubtful)
             if attempt is None:
                 return
+            outlook.began(attempt.task.video_id, now_s)
             self._unstarted.pop(attempt.task.video_id, None)
             self._pool.submit(attempt)
 
-    def _handle(self, event: Event, scheduler: Scheduler) -> None:
-        attempt, video_id = event.attempt, event.attempt.task.video_id
+    def _handle(self, event: Event, scheduler: Scheduler, outlook: Outlook) -> None:
+        attempt, video_id, now_s = event.attempt, event.attempt.task.video_id, self._clocks.monotonic_s()
         outcome = event.result
         result = self._commit_of(attempt, outcome) if isinstance(outcome, VideoOutcome) else outcome
         if isinstance(result, Commit):
             self._commit(result)
             scheduler.succeeded(video_id)
-        elif scheduler.failed(video_id, result.remedy, now_s=self._clocks.monotonic_s()):
+            outlook.succeeded(video_id, now_s)
+            return
+        outlook.failed(video_id, result, now_s)
+        if scheduler.failed(video_id, result.remedy, now_s=now_s, worker=result.worker):
             self._unstarted[video_id] = attempt.task.frames_in_span
             self._failures.add(self._failure_row(attempt.task, attempt.number, result))
         else:
@@ -253,14 +255,16 @@ class _Driver:
             "committed_at": self._clocks.now().isoformat(),
             "run_id": self._summary.run_id,
         }
-        commit = Commit(
-            video_id=outcome.video_id, identity=identity, files=outcome.files, video=video, driver=self._lease.number
-        )
         try:
-            commit.check()
+            return Commit(
+                video_id=outcome.video_id,
+                identity=identity,
+                files=outcome.files,
+                video=video,
+                driver=self._lease.number,
+            )
         except Exception as error:  # whatever one video brings, it is its own failure
             return Failure.unforeseen(error, f"{attempt.task.name}: cannot be committed")
-        return commit
 
     def _commit(self, commit: Commit) -> None:
         self._lease.check()

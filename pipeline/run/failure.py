@@ -28,18 +28,24 @@ class Failure:
     """Where a bug of ours came up; None for what can be expected."""
 
     @property
+    def of_surroundings(self) -> bool:
+        """Whether store, worker or machine may be to blame, so that other videos may fail of the same."""
+        return self.remedy in (Remedy.LATER, Remedy.ELSEWHERE)
+
+    @property
     def retryable(self) -> bool:
         """Whether another attempt may succeed."""
         return self.remedy is not Remedy.NONE
 
     @classmethod
     def of(cls, error: BaseException, *, worker: str | None = None, host: str | None = None) -> "Failure":
-        """What there is to say of an error."""
+        """What there is to say of an error; one that nobody expected may be the fault of the `worker` it came up on."""
         expected = isinstance(error, PipelineError)
+        unknown = Remedy.NONE if worker is None else Remedy.ELSEWHERE
         return cls(
             cause=type(error).__name__,
             message=_text(str(error) or repr(error)),
-            remedy=error.remedy if isinstance(error, PipelineError) else Remedy.NONE,
+            remedy=error.remedy if isinstance(error, PipelineError) else unknown,
             frame_index=getattr(error, "frame_index", None),
             worker=worker,
             host=host,

@@ -1,33 +1,35 @@
 """A video that is open, with its prompts and its first frames decoded ahead; the next one opens meanwhile."""
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 from pipeline.errors import PipelineError, Remedy
-from pipeline.input.frames import Frame
+from pipeline.input.frames import MAX_PIXELS, Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.prompts import load_prompts
 from pipeline.input.video import open_video
-from pipeline.overlap import Ahead
+from pipeline.overlap import Ahead, Aside
 
 
 class OpenVideo:
     """What a worker reads of one video; a context manager that closes it."""
 
-    def __init__(self, task: VideoTask, *, binary_masks: bool, queue_frames: int) -> None:
+    def __init__(self, task: VideoTask, *, binary_masks: bool, queue_frames: int, max_pixels: int = MAX_PIXELS) -> None:
         """Opens everything; at most `queue_frames` decoded frames wait. Raises as `open_video` and `load_prompts`."""
         self.task = task
         with ExitStack() as opened:
             self.reader = opened.enter_context(
-                open_video(task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame)
+                open_video(
+                    task.video_uri, start_frame=task.start_frame, end_frame=task.end_frame, max_pixels=max_pixels
+                )
             )
             info = self.reader.info
             self.prompts = load_prompts(task, info.height, info.width, binary_masks=binary_masks)
-            self.frames: Ahead[Frame] = opened.enter_context(Ahead(self.reader, queue_frames))
+            self.frames: Ahead[Frame] = opened.enter_context(Ahead(self.reader, queue_frames, Frame.num_bytes))
             self._opened = opened.pop_all()
 
     def close(self) -> None:
@@ -46,10 +48,10 @@ class OpenVideo:
 class Prefetch:
     """At most one video that is opened in a thread, so that waiting for a store falls into another video's time."""
 
-    def __init__(self, *, binary_masks: bool, queue_frames: int) -> None:
+    def __init__(self, *, binary_masks: bool, queue_frames: int, max_pixels: int = MAX_PIXELS) -> None:
         """As of `OpenVideo`."""
-        self._open = partial(OpenVideo, binary_masks=binary_masks, queue_frames=queue_frames)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+        self._open = partial(OpenVideo, binary_masks=binary_masks, queue_frames=queue_frames, max_pixels=max_pixels)
+        self._thread = Aside("prefetch")
         self._lock = threading.Lock()
         self._task: VideoTask | None = None
         self._video: Future[OpenVideo] | None = None
@@ -79,7 +81,7 @@ class Prefetch:
         """Close what nobody asked for; waits for what is being opened."""
         with self._lock:
             self._drop()
-        self._thread.shutdown()
+        self._thread.close()
 
     def _drop(self) -> None:
         if self._video is not None and not self._video.cancel():

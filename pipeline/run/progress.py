@@ -36,6 +36,12 @@ class WorkerCounts:
         )
 
 
+def of_lost(counts: WorkerCounts) -> WorkerCounts:
+    """The video that a lost worker had in hand is begun again by another, what it did is not undone."""
+    videos = max(0, counts.videos_begun - 1)
+    return WorkerCounts(frames_done=counts.frames_done, frames_begun=counts.frames_done, videos_begun=videos)
+
+
 def frames_total(counts: WorkerCounts, unstarted: Iterable[int | None]) -> int | None:
     """Frames of all videos to do: those begun, and `unstarted` by video (None: unknown, then as long as the average).
 

@@ -61,3 +61,12 @@ def cluster_gpus() -> int:
 
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return int(resources.get("GPU", 0))
+
+
+def cluster_nodes() -> list[tuple[float, float]]:
+    """CPUs and GPUs of each node that is up, whoever uses them."""
+    import ray
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    there = [node["Resources"] for node in nodes if node["Alive"]]
+    return [(resources.get("CPU", 0.0), resources.get("GPU", 0.0)) for resources in there]

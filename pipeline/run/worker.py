@@ -1,13 +1,14 @@
 """One worker: a plain class that segments whole videos. A pool gives it a process, a GPU and its next video."""
 
+import errno
 import platform
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 
 from model import checkpoint
@@ -15,6 +16,7 @@ from model.errors import BudgetTooSmall, ModelError
 from model.errors import OutOfMemory as ModelOutOfMemory
 from model.network import AFBURR
 from model.result import FrameResult, Prompt
+from model.runtime import keep_memory
 from model.segmenter import VideoSegmenter
 from pipeline.errors import (
     Interrupted,
@@ -24,6 +26,7 @@ from pipeline.errors import (
     OutOfMemory,
     PipelineError,
     SegmentationFailed,
+    WorkerUnfit,
 )
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
@@ -36,8 +39,10 @@ from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
 from pipeline.run.prefetch import OpenVideo, Prefetch
 from pipeline.run.progress import WorkerCounts
+from pipeline.run.watch import Watch
 from pipeline.storage.store import Store
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _SMALLER = 8
 """How much less workspace an attempt gets after one ran out of memory."""
 
@@ -70,7 +75,10 @@ class VideoWorker:
         self._device = torch.device("cpu")
         self._network: AFBURR | None = None
         self._stopped = threading.Event()
-        self._prefetch = Prefetch(binary_masks=config.binary_masks, queue_frames=config.queue_frames)
+        self._watch = Watch(config.patience)
+        self._prefetch = Prefetch(
+            binary_masks=config.binary_masks, queue_frames=config.queue_frames, max_pixels=config.max_pixels
+        )
 
     def setup(self) -> None:
         """Take the device and load the weights.
@@ -80,6 +88,7 @@ class VideoWorker:
             InvalidCheckpoint: the weights cannot be used, or are not those the run was planned with.
         """
         self._device = pick_device(self.config.device, reserved_gpus=self.config.reserved_gpus)
+        keep_memory()
         self.limit_threads()
         network = load_network(self.config.checkpoint)
         found = checkpoint.fingerprint(network)
@@ -102,10 +111,18 @@ class VideoWorker:
         """
         if self._network is None:
             raise RuntimeError("call setup() before process()")
+        self._watch.opening(attempt.task.start_frame)
         try:
-            return self._process(self._network, attempt)
+            with _machine_named():
+                return self._process(self._network, attempt)
         except PipelineError as error:  # of what knows only files and frames
             raise error.about(attempt.task.name) from error
+        finally:
+            self._watch.rest()
+
+    def overdue(self) -> str | None:
+        """Of the attempt that `process`, in another thread, has in hand: what has been waited for too long."""
+        return self._watch.overdue()
 
     def prepare(self, task: VideoTask) -> None:
         """Open the video that probably comes next while `process`, in another thread, has one; does not wait.
@@ -161,7 +178,7 @@ class VideoWorker:
 
     def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> None:
         depth = self.config.queue_frames
-        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth) as rows:
+        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth, _num_bytes) as rows:
             waiting = iter(video.frames)
             while True:
                 with seconds.spent_on("decode"):
@@ -175,6 +192,8 @@ class VideoWorker:
                 with seconds.spent_on("write"):
                     rows.add((frame, result))
                 self.counts += WorkerCounts(frames_done=1)
+                self._watch.frame()
+            self._watch.rest()
             _check_prompts_seen(video)
             with seconds.spent_on("write"):
                 rows.finish()
@@ -205,9 +224,27 @@ class VideoWorker:
         }
 
 
+def _num_bytes(row: tuple[Frame, FrameResult]) -> int:
+    frame, result = row
+    return frame.num_bytes() + result.labels.nbytes
+
+
+@contextmanager
+def _machine_named() -> Iterator[None]:
+    """Raises WorkerUnfit for what is the fault of this machine, whatever the video."""
+    try:
+        yield
+    except torch.AcceleratorError as error:  # from here on every call of this process may fail
+        raise WorkerUnfit(f"the GPU of {platform.node()} failed: check it (nvidia-smi): {error}") from error
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise WorkerUnfit(f"{platform.node()}: {error}: make room in {tempfile.gettempdir()} or in OUTPUT") from error
+
+
 def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
     try:
-        return segmenter.step(torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1))), prompt)
+        return segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
     except ModelOutOfMemory as error:
         raise OutOfMemory(f"frame {frame.index}: out of memory ({error})", frame.index) from error
     except ModelError as error:

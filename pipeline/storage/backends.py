@@ -9,6 +9,7 @@ import os
 import posixpath
 import re
 import shutil
+import stat
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from typing import Any, BinaryIO, Protocol, cast
 import fsspec
 
 from pipeline.errors import InvalidInput
-from pipeline.storage.failures import DEADLINE_S, is_denied, is_store_error
+from pipeline.storage.failures import DEADLINE_S, is_denied, is_missing, is_store_error
 from pipeline.storage.urls import split_url
 
 _BLOCK_BYTES = 8 << 20
@@ -29,8 +30,8 @@ _SLOWEST_BYTES_PER_S = 1 << 18
 """A large file may take longer than a request by so much."""
 _LISTING_S = 300.0
 """A listing is many requests, each of which has its own deadline where the client knows one."""
-_VERSIONS = ("ETag", "etag", "generation", "md5Hash", "content_md5")
-"""What stores call a file's version or checksum: S3, Google and Azure, Google, Google, Azure."""
+_VERSIONS = ("ETag", "etag", "generation", "md5Hash")
+"""What stores call a file's version or checksum: S3, Google and Azure, Google, Google."""
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 """What they call the time of its last write; text as in RFC 3339, or a time."""
 _TEMPORARY_PREFIX, _TEMPORARY_SUFFIX = ".vos-batch-", ".tmp"
@@ -54,10 +55,13 @@ class Entry:
 
 
 class Backend(Protocol):
-    """What `Store` needs of a store; URLs are absolute, a missing file is FileNotFoundError."""
+    """What `Store` needs of a store; URLs are absolute, a missing file is FileNotFoundError.
+
+    `get` gives the first `most_bytes` of a longer file.
+    """
 
     def open(self, url: str) -> BinaryIO: ...
-    def get(self, url: str) -> bytes: ...
+    def get(self, url: str, most_bytes: int | None = None) -> bytes: ...
     def put(self, url: str, data: bytes) -> None: ...
     def put_file(self, url: str, local_path: str) -> None: ...
     def create(self, url: str, data: bytes) -> bool: ...
@@ -71,11 +75,13 @@ class _Local:
     """file://, without fsspec: its listings round mtime and its create is a check followed by a write."""
 
     def open(self, url: str) -> BinaryIO:
+        if kind := _special(_path(url)):
+            raise InvalidInput(f"{url} is {kind}, no regular file: name a file")
         return open(_path(url), "rb")
 
-    def get(self, url: str) -> bytes:
+    def get(self, url: str, most_bytes: int | None = None) -> bytes:
         with self.open(url) as file:
-            return file.read()
+            return file.read(-1 if most_bytes is None else most_bytes)
 
     def put(self, url: str, data: bytes) -> None:
         with self._temporary(url, lambda file: file.write(data)) as temporary:
@@ -120,17 +126,19 @@ class _Local:
     @staticmethod
     def _entry(item: "os.DirEntry[str]") -> Entry | None:
         try:
-            stat = item.stat()
-        except FileNotFoundError:  # deleted since it was listed, or a dangling link
-            return None
+            status = item.stat()
+        except OSError as error:
+            if is_missing(error):  # deleted since it was listed, or a link to nothing or to itself
+                return None
+            raise
         if item.is_dir():
             return Entry(name=item.name, size=0, fingerprint="", is_folder=True)
         return Entry(
             name=item.name,
-            size=stat.st_size,
-            fingerprint=f"{stat.st_size}-{stat.st_mtime_ns}",
+            size=status.st_size,
+            fingerprint=f"{status.st_size}-{status.st_mtime_ns}",
             is_folder=False,
-            modified_s=stat.st_mtime,
+            modified_s=status.st_mtime,
         )
 
     @staticmethod
@@ -159,7 +167,17 @@ class _Remote:
     def open(self, url: str) -> BinaryIO:
         return cast(BinaryIO, self._filesystem.open(url, "rb", block_size=_BLOCK_BYTES))
 
-    def get(self, url: str) -> bytes:
+    def get(self, url: str, most_bytes: int | None = None) -> bytes:
+        if most_bytes is None:
+            return self._whole(url)
+        try:
+            return cast(bytes, self._filesystem.cat_file(url, end=most_bytes))
+        except OSError:
+            if self._filesystem.info(url, **self._within())["size"]:
+                raise
+            return b""  # of which no store gives a range
+
+    def _whole(self, url: str) -> bytes:
         return cast(bytes, self._filesystem.cat_file(url))
 
     def put(self, url: str, data: bytes) -> None:
@@ -222,8 +240,8 @@ class _Remote:
 
     def _version(self, info: dict[str, Any]) -> str | None:
         found = next((info[key] for key in _VERSIONS if info.get(key)), None)
-        if isinstance(found, bytes | bytearray):  # Azure's MD5
-            return found.hex()
+        if found is None and (checksum := getattr(info.get("content_settings"), "content_md5", None)):
+            return bytes(checksum).hex()  # Azure's
         return None if found is None else str(found).strip('"')
 
 
@@ -233,7 +251,7 @@ class _S3(_Remote):
         meta = self._filesystem.s3.meta
         return meta.endpoint_url.rstrip("/"), meta.region_name
 
-    def get(self, url: str) -> bytes:
+    def _whole(self, url: str) -> bytes:
         # With more than one at a time s3fs asks for the size before every read.
         return cast(bytes, self._filesystem.cat_file(url, max_concurrency=1))
 
@@ -267,6 +285,19 @@ class _Memory(_Remote):
         return hashlib.sha256(self.get(info["name"])).hexdigest()[:16]
 
 
+def _special(path: str) -> str:
+    """What it is besides a file or folder; looked up, for opening a FIFO waits for its writer."""
+    with suppress(OSError):  # opening says it better
+        mode = os.stat(path).st_mode
+        kinds = {"a FIFO": stat.S_ISFIFO, "a socket": stat.S_ISSOCK, "a device": _is_device}
+        return next((kind for kind, holds in kinds.items() if holds(mode)), "")
+    return ""
+
+
+def _is_device(mode: int) -> bool:
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+
+
 def _path(url: str) -> str:
     return split_url(url)[1]
 
@@ -294,10 +325,10 @@ def _connect(protocol: str, _process: int, _settings: tuple[tuple[str, str], ...
     s3 = protocol in ("s3", "s3a")
     # botocore's own tries, each of them tried again by s3fs, would take more than half a minute.
     once = {"retries": {"total_max_attempts": 1}, "connect_timeout": 10, "read_timeout": int(DEADLINE_S)}
-    options = {"use_listings_cache": False, "config_kwargs": once} if s3 else {}
+    options = {"config_kwargs": once} if s3 else {}
     try:
-        filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, **options)
-    except (ValueError, ImportError) as error:
+        filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **options)
+    except (ValueError, ImportError, TypeError) as error:  # TypeError: it needs more than a URL
         raise InvalidInput(
             f"no store is known for {protocol}:// ({error}): correct the URL, or install the fsspec package for it"
         ) from error

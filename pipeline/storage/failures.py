@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from pipeline.credentials import without_credentials
-from pipeline.errors import InvalidInput, InvalidOutput, PipelineError, StoreUnavailable
+from pipeline.errors import InputDenied, InvalidInput, InvalidOutput, OutputDenied, PipelineError, StoreUnavailable
 from pipeline.storage.retry import Retry
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def patiently(action: Callable[[], T]) -> T:
 
 @contextmanager
 def reading(url: str) -> Iterator[None]:
-    """Raises FileNotFoundError, InvalidInput or StoreUnavailable for what fails inside."""
+    """Raises FileNotFoundError, InvalidInput (InputDenied) or StoreUnavailable for what fails inside."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -54,14 +54,16 @@ def reading(url: str) -> Iterator[None]:
     except IsADirectoryError as error:
         raise InvalidInput(f"{url} is a folder: name a file") from error
     except Exception as error:
+        if is_missing(error):
+            raise FileNotFoundError(errno.ENOENT, "no such file or folder", without_credentials(url)) from error
         if is_denied(error):
-            raise InvalidInput(f"{url} may not be read ({error}): check permissions and credentials") from error
+            raise InputDenied(f"{url} may not be read ({error}): check permissions and credentials") from error
         _raise_unavailable(url, error)
 
 
 @contextmanager
 def writing(url: str) -> Iterator[None]:
-    """Raises InvalidOutput or StoreUnavailable for what fails inside."""
+    """Raises InvalidOutput (OutputDenied) or StoreUnavailable for what fails inside."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
@@ -70,7 +72,7 @@ def writing(url: str) -> Iterator[None]:
         ) from error
     except Exception as error:
         if is_denied(error):
-            raise InvalidOutput(f"{url} may not be written ({error}): check permissions and credentials") from error
+            raise OutputDenied(f"{url} may not be written ({error}): check permissions and credentials") from error
         _raise_unavailable(url, error)
 
 
@@ -86,6 +88,11 @@ def _raise_unavailable(url: str, error: Exception) -> None:
 def is_store_error(error: BaseException) -> bool:
     # By module, so that reading local files does not import the clients of object stores.
     return isinstance(error, OSError) or type(error).__module__.split(".")[0] in _CLIENTS
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether there is no such file, and there cannot be one: of a link to itself, of too long a name."""
+    return getattr(error, "errno", None) in (errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def is_denied(error: BaseException) -> bool:

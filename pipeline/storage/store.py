@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from pipeline.errors import PipelineError
+from pipeline.errors import InvalidInput, PipelineError
 from pipeline.storage.backends import Backend, Entry, backend_of
 from pipeline.storage.failures import patiently, reading, writing
 from pipeline.storage.urls import absolute_url
@@ -75,18 +75,23 @@ class StoreFile(io.RawIOBase):
 
 
 def open_url(url: str) -> StoreFile:
-    """Open a file for seekable reading. Raises FileNotFoundError, InvalidInput (no permission, a folder),
-    StoreUnavailable."""
+    """Open a file for seekable reading. Raises FileNotFoundError, InvalidInput (no permission, a folder, a FIFO or
+    device), StoreUnavailable."""
     url = absolute_url(url)
     with reading(url):
         return StoreFile(url, patiently(lambda: backend_of(url).open(url)))
 
 
-def read_url(url: str) -> bytes:
-    """The bytes of a file. Raises as `open_url`."""
+def read_url(url: str, most_bytes: int | None = None) -> bytes:
+    """The bytes of a file. Raises as `open_url`, and InvalidInput for one of more than `most_bytes`."""
     url = absolute_url(url)
     with reading(url):
-        return patiently(lambda: backend_of(url).get(url))
+        if most_bytes is None:
+            return patiently(lambda: backend_of(url).get(url))
+        data = patiently(lambda: backend_of(url).get(url, most_bytes + 1))
+    if len(data) > most_bytes:
+        raise InvalidInput(f"{url} has more than {most_bytes} bytes, which such a file never needs: check it")
+    return data
 
 
 def is_folder(url: str) -> bool:

@@ -10,8 +10,11 @@ from pipeline.errors import InvalidInput
 def absolute_url(path_or_url: str) -> str:
     """The URL of a local path or URL, without a trailing slash; local paths become file:// URLs.
 
-    Raises InvalidInput for a URL with credentials inside: it would be stored and shown.
+    Raises InvalidInput for a URL with credentials inside, which would be stored and shown, and for one with a zero
+    character, which no system takes.
     """
+    if "\0" in path_or_url:
+        raise InvalidInput(f"{path_or_url!r} holds a zero character: correct the URL")
     if holds_credentials(path_or_url):
         raise InvalidInput(
             f"{path_or_url} holds credentials: take them out of the URL and set them in every process's environment "
@@ -56,4 +59,5 @@ def parent_of(url: str) -> str:
 def split_url(url: str) -> tuple[str, str]:
     """Protocol and path; without a protocol it is a local path."""
     protocol, mark, path = url.partition("://")
-    return (protocol.lower(), path) if mark else ("file", url)
+    protocol = protocol.lower()
+    return ("file" if protocol == "local" else protocol, path) if mark else ("file", url)

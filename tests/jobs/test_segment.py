@@ -26,6 +26,7 @@ from pipeline.errors import InvalidCheckpoint
 from pipeline.output import tables
 from pipeline.run.driver import RunSummary
 from pipeline.run.failure import Failure
+from pipeline.run.worker import VideoWorker
 from pipeline.storage.store import Store
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
@@ -62,6 +63,21 @@ class TestRuns:
         assert "1 videos (4 frames) segmented" in result.output
         assert "failed: missing: video 'missing' (row 5): the video" in result.output
         assert "failed: garbage: " in result.output and "garbage.mp4 is not a video" in result.output
+
+    def test_where_nothing_works_it_exits_with_2_and_says_what_failed(
+        self, corpus: Corpus, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_arguments: object) -> None:
+            raise RuntimeError("the GPU fell off the bus")
+
+        monkeypatch.setattr(VideoWorker, "process", broken)
+        (row,) = (line for line in Path(corpus.folder / "manifest.jsonl").read_text().splitlines() if '"span"' in line)
+        many = corpus.folder / "many.jsonl"
+        many.write_text("\n".join(row.replace('"span"', f'"v{n}"') for n in range(30)))
+        result = call(str(many), output)
+        assert result.exit_code == 2
+        assert "error: stopped, because 10 of the last 10 videos failed" in result.output
+        assert "RuntimeError on " in result.output and "at last: the GPU fell off the bus. Put that" in result.output
 
     def test_a_part_of_the_manifest(self, corpus: Corpus, output: str) -> None:
         assert "1 videos (4 frames) segmented" in call(corpus.manifest, output, "--only", "span").output

@@ -154,7 +154,7 @@ def score_as(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
 
     def scored(_self: Validation, _network: AFBURR) -> Score:
         value = next(given)
-        return Score(J=value, F=value, sheet=np.zeros((8, 8, 3), np.uint8))
+        return Score(J=value, F=value, by_video=(value,), sheet=np.zeros((8, 8, 3), np.uint8))
 
     monkeypatch.setattr(Validation, "score", scored)
 

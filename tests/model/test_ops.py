@@ -3,11 +3,25 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.ops import Padding, cat_channels, crop, logit, one_hot, pad, padding_to_multiple, segment_mean, upsample2
+from model.ops import (
+    Padding,
+    cat_channels,
+    crop,
+    logit,
+    one_hot,
+    pad,
+    padding_to_multiple,
+    segment_mean,
+    top2,
+    upsample2,
+    window_max,
+    window_mean,
+)
 from tests.model.recorders import Operations
 
 sides = st.integers(1, 70)
@@ -50,6 +64,36 @@ def test_logit_is_finite_at_certainty_and_inverse_to_sigmoid() -> None:
     assert certain[1].item() == pytest.approx(-certain[0].item(), abs=0.3)
     p = torch.linspace(0.01, 0.99, 50)
     assert torch.allclose(torch.sigmoid(logit(p)), p, atol=1e-6)
+
+
+@given(seed=st.integers(0, 10_000), entries=st.integers(2, 7), levels=st.sampled_from((2, 1000)))
+def test_top2_are_the_two_largest_also_at_ties(seed: int, entries: int, levels: int) -> None:
+    x = torch.randint(0, levels, (3, entries, 4), generator=torch.Generator().manual_seed(seed)).float()
+    best, second = top2(x, dim=1)
+    assert torch.equal(torch.stack([best, second], dim=1), x.topk(2, dim=1).values)
+
+
+windows = st.sampled_from((1, 3, 5, 7, 17, 31))
+
+
+@given(seed=st.integers(0, 10_000), height=st.integers(1, 40), width=st.integers(1, 40), window=windows)
+def test_window_max_is_that_of_the_whole_window(seed: int, height: int, width: int, window: int) -> None:
+    x = torch.rand(2, 1, height, width, generator=torch.Generator().manual_seed(seed))
+    assert torch.equal(window_max(x, window), F.max_pool2d(x, window, 1, window // 2))
+    assert torch.equal(window_max(x[0, 0], window), window_max(x, window)[0, 0])
+
+
+@given(seed=st.integers(0, 10_000), height=st.integers(1, 20), width=st.integers(1, 20), window=windows)
+def test_window_mean_is_that_of_the_whole_window(seed: int, height: int, width: int, window: int) -> None:
+    x = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(seed))
+    torch.testing.assert_close(window_mean(x, window), F.avg_pool2d(x, window, 1, window // 2), atol=1e-6, rtol=1e-5)
+
+
+def test_window_mean_is_in_float32_under_autocast() -> None:
+    x = torch.rand(1, 4, 9, 9, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = window_mean(x, 7)
+    assert torch.equal(inside, window_mean(x, 7))
 
 
 def test_cat_channels_undoes_a_split() -> None:

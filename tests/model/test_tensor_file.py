@@ -17,6 +17,11 @@ def test_tensors_and_header_come_back() -> None:
     )
 
 
+def test_the_layout_in_memory_makes_no_difference() -> None:
+    x = torch.arange(2.0 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    assert pack({"x": x.contiguous(memory_format=torch.channels_last)}, {}) == pack({"x": x}, {})
+
+
 def test_a_file_may_hold_no_tensor() -> None:
     assert unpack(pack({}, {"a": "b"})) == ({"a": "b"}, {})
 

@@ -14,7 +14,7 @@ from pipeline.storage.store import Store
 from tests.pipeline.made_commits import make_commit
 
 _BY_DRIVER = ("attempts", "identity", "code_version", "committed_at", "run_id")
-_VIDEO = {name: value for name, value in make_commit("x").video.items() if name not in _BY_DRIVER}
+VIDEO = {name: value for name, value in make_commit("x").video.items() if name not in _BY_DRIVER}
 
 
 class FinishedPool:
@@ -50,7 +50,7 @@ class FinishedPool:
         """Finish an attempt."""
         video_id = attempt.task.video_id
         files = self.write(video_id, {table: rows_path(table, video_id, attempt.name) for table in ROW_TABLES})
-        outcome = VideoOutcome(video_id=video_id, files=files, video={**_VIDEO, "video_id": video_id})
+        outcome = VideoOutcome(video_id=video_id, files=files, video={**VIDEO, "video_id": video_id})
         self._events.append(Event(attempt=attempt, result=outcome))
 
     def write(self, video_id: str, paths: Mapping[str, str]) -> dict[str, FileRecord]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import overlap
 from pipeline.overlap import Ahead, Behind
 
 PATIENCE_S = 10.0
@@ -100,6 +101,16 @@ class TestAhead:
         with pytest.raises(Broken), Ahead(Counting(), 2):
             raise Broken
 
+    def test_large_items_wait_one_by_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(overlap, "MOST_BYTES", 100)
+        source = Counting()
+        with Ahead(source, 8, lambda _: 40) as ahead:
+            assert settled(lambda: source.taken) == 3  # two wait, one is in the thread's hand
+            assert [item for item, _ in zip(ahead, range(5), strict=False)] == [0, 1, 2, 3, 4]
+        with Ahead(source := Counting(), 8, lambda _: 1000) as ahead:
+            assert settled(lambda: source.taken) == 2
+            assert [item for item, _ in zip(ahead, range(5), strict=False)] == [0, 1, 2, 3, 4]
+
 
 class TestBehind:
     @given(items=st.lists(st.integers(), max_size=20), depth=st.integers(1, 5))
@@ -140,6 +151,25 @@ class TestBehind:
             # One is being consumed.
             eventually(lambda: added >= depth + 1)
             assert settled(lambda: added) == depth + 1
+            gate.set()
+            producer.join()
+            behind.finish()
+        assert added == 10
+
+    def test_large_items_wait_one_by_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(overlap, "MOST_BYTES", 100)
+        gate, added = threading.Event(), 0
+
+        def produce(behind: Behind[int]) -> None:
+            nonlocal added
+            for item in range(10):
+                behind.add(item)
+                added += 1
+
+        with Behind[int](lambda _: _wait_for(gate), 8, lambda _: 40) as behind:
+            producer = threading.Thread(target=produce, args=(behind,))
+            producer.start()
+            assert settled(lambda: added) == 3  # one is being consumed, two wait
             gate.set()
             producer.join()
             behind.finish()

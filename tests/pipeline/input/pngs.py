@@ -1,4 +1,4 @@
-"""PNG files of labels, as tools write them."""
+"""PNG files of labels, as tools write them, and pictures that ask for more memory than there is."""
 
 import io
 import struct
@@ -50,3 +50,15 @@ def disc(value: int, radius: int = 40) -> NDArray[np.uint8]:
     picture = np.zeros((120, 160), np.uint8)
     cv2.circle(picture, (80, 60), radius, value, -1)
     return picture
+
+
+def bomb(kind: str, height: int, width: int) -> bytes:
+    """A PNG or JPEG of few bytes whose header says so."""
+    data = bytearray(saved(Image.new("L", (64, 64), 1), kind))
+    if kind == "PNG":
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    else:
+        start = data.index(b"\xff\xc0")
+        data[start + 5 : start + 9] = struct.pack(">HH", height, width)
+    return bytes(data)

@@ -4,15 +4,20 @@ import threading
 import uuid
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.errors import UnreadableVideo
 from pipeline.input import frame_folder
 from pipeline.input.frame_folder import natural_key
 from pipeline.input.video import open_video
 from pipeline.storage.store import Store
+from tests.pipeline.input.pngs import IDS, bomb, png_of_few_bits
 from tests.pipeline.media import distance, moving_square, read, write_frames, write_picture
 
 HEIGHT, WIDTH = 64, 96
@@ -92,6 +97,60 @@ def test_an_unreadable_picture_is_named(tmp_path: Path, data: bytes | None) -> N
         read(tmp_path)
 
 
+class TestSizes:
+    """By the header: nothing is decoded that is too large."""
+
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+    def test_a_first_picture_that_is_too_large(self, tmp_path: Path, kind: str, decoded: list[int]) -> None:
+        (tmp_path / "0.png").write_bytes(bomb(kind, 60_000, 50_000))
+        with pytest.raises(UnreadableVideo, match=r"0\.png is 50000x60000, more than 67108864 pixels.*--max-pixels"):
+            read(tmp_path)
+        assert decoded == []
+
+    @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+    def test_a_later_picture_that_is_too_large(self, tmp_path: Path, kind: str, decoded: list[int]) -> None:
+        write_frames(tmp_path, FRAMES[:2])
+        (tmp_path / "00002.jpg").write_bytes(bomb(kind, 60_000, 50_000))
+        with pytest.raises(UnreadableVideo, match=r"00002\.jpg is 50000x60000, the first frame 96x64"):
+            read(tmp_path)
+        assert len(decoded) == 3
+
+    def test_as_many_pixels_as_are_allowed(self, tmp_path: Path) -> None:
+        write_frames(tmp_path, FRAMES[:2])
+        assert len(read(tmp_path, max_pixels=HEIGHT * WIDTH)) == 2
+        with pytest.raises(UnreadableVideo, match="more than 6143 pixels"):
+            read(tmp_path, max_pixels=HEIGHT * WIDTH - 1)
+
+    def test_a_header_that_says_two_sizes(self, tmp_path: Path) -> None:
+        small = png_of_few_bits(IDS, 8)
+        (tmp_path / "0.png").write_bytes(bomb("PNG", 60_000, 50_000)[:33] + small[8:])
+        with pytest.raises(UnreadableVideo, match=r"0\.png"):
+            read(tmp_path)
+
+    def test_a_file_that_is_too_long_is_not_read(self, tmp_path: Path) -> None:
+        write_frames(tmp_path, FRAMES[:2])
+        with (tmp_path / "00001.jpg").open("ab") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(UnreadableVideo, match=r"00001\.jpg has 1099511627776 bytes"):
+            read(tmp_path)
+
+    def test_large_pictures_are_fetched_one_by_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_frames(tmp_path, FRAMES[:9])
+        monkeypatch.setattr(frame_folder, "_FETCHED_BYTES", 1)
+        reads = _count_reads(monkeypatch)
+        with open_video(str(tmp_path)) as reader:
+            for number in range(1, 10):
+                next(reader)
+                assert len(reads) <= number + 1  # the first one is read twice
+
+    def test_pictures_turned_by_their_exif_tag(self, tmp_path: Path) -> None:
+        turned = Image.Exif()
+        turned[274] = 6
+        for number in range(2):
+            Image.fromarray(FRAMES[number]).save(tmp_path / f"{number}.jpg", exif=turned)
+        assert [frame.rgb.shape for frame in read(tmp_path)] == [(WIDTH, HEIGHT, 3)] * 2
+
+
 def test_a_picture_deleted_meanwhile_is_named(tmp_path: Path) -> None:
     write_frames(tmp_path, FRAMES[:3])
     with open_video(str(tmp_path)) as reader:
@@ -123,6 +182,20 @@ def test_a_frame_name_that_is_not_text_is_named(tmp_path: Path) -> None:
     first.rename(first.with_name("\udcff0.jpg"))
     with pytest.raises(UnreadableVideo, match="not UTF-8"):
         open_video(str(tmp_path / "clip"))
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes of the pictures that are decoded, as it happens."""
+    sizes: list[int] = []
+    original = cv2.imdecode
+
+    def counting(data: NDArray[np.uint8], flags: int) -> object:
+        sizes.append(len(data))
+        return original(data, flags)
+
+    monkeypatch.setattr(cv2, "imdecode", counting)
+    return sizes
 
 
 def _count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:

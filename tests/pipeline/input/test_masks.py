@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from pipeline.errors import InvalidPrompt
 from pipeline.input.masks import ids_in, read_mask
-from tests.pipeline.input.pngs import IDS, disc, grey, palette, png_of_few_bits, saved
+from tests.pipeline.input.pngs import IDS, bomb, disc, grey, palette, png_of_few_bits, saved
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,24 @@ def test_damaged_files_are_refused_or_read_but_never_crash(data: st.DataObject) 
         read_mask(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]), "a.png")
     except InvalidPrompt as error:
         assert str(error).startswith("a.png: ")
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [(None, "is 50000 x 60000, more than the 67108864 pixels"), ((3, 4), "is 50000 x 60000, the video 4 x 3")],
+)
+def test_a_mask_is_refused_by_its_header(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int] | None, reason: str
+) -> None:
+    monkeypatch.delattr(ImageFile, "load")  # what decodes
+    with pytest.raises(InvalidPrompt, match=rf"^a\.png: {reason}"):
+        read_mask(bomb("PNG", 60_000, 50_000), "a.png", size=size)
+
+
+def test_the_size_that_is_read_is_the_size_that_is_decoded() -> None:
+    twice = grey(np.zeros((3, 4), int))[:33] + bomb("PNG", 60_000, 50_000)[8:]
+    with pytest.raises(InvalidPrompt, match=r"^a\.png: is 50000 x 60000"):
+        read_mask(twice, "a.png", size=(3, 4))
 
 
 def test_binary_masks_are_refused_unless_asked_for() -> None:

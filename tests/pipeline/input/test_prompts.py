@@ -85,6 +85,22 @@ def test_a_folder_as_mask_is_named(tmp_path: Path) -> None:
         load_prompts(wanted, 3, 4)
 
 
+def test_a_mask_that_no_video_can_have_is_not_read(tmp_path: Path) -> None:
+    wanted = task(tmp_path, (0, IDS, None))
+    with (tmp_path / "0.png").open("ab") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InvalidPrompt, match=r"^mask file://.*/0\.png: .*has more than \d+ bytes"):
+        load_prompts(wanted, 3, 4)
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    wanted = task(tmp_path, (0, IDS, None))
+    (tmp_path / "0.png").unlink()
+    (tmp_path / "0.png").symlink_to("/dev/zero")
+    with pytest.raises(InvalidPrompt, match=r"^mask file://.*/0\.png: .*is a device"):
+        load_prompts(wanted, 3, 4)
+
+
 def test_prompts_of_a_long_video_stay_compressed(tmp_path: Path) -> None:
     """Sixty label maps of 1080 x 1920 would be 498 MB."""
     labels = np.zeros((1080, 1920), np.uint8)

@@ -1,5 +1,6 @@
 """What `open_video` gives for a file and for a folder alike: ranges, and what it refuses."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,12 @@ def test_the_end_stops_the_decoder(path: Path) -> None:
 def test_an_empty_range_is_refused(path: Path, start: int, end: int | None) -> None:
     with pytest.raises(InvalidInput, match=r"v\.mp4.*start_frame < end_frame"):
         open_video(str(path), start_frame=start, end_frame=end)
+
+
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "v.mp4")
+    with pytest.raises(InvalidInput, match=r"v\.mp4 is a FIFO, no regular file"):
+        open_video(str(tmp_path / "v.mp4"))
 
 
 def test_missing(tmp_path: Path) -> None:

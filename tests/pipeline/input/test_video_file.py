@@ -1,5 +1,6 @@
 """Frames from files that were written here: formats, rotation, damage, memory, errors."""
 
+import struct
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
@@ -166,6 +167,25 @@ class TestDamage:
         assert (frames[-1].timestamp_us or 0) >= 38 * 40_000
         assert distance(frames[-1], NOISE[-1]) < distance(frames[-1], NOISE[0]) / 1.5
 
+    @pytest.mark.parametrize(
+        ("file", "codec", "options"),
+        [
+            ("v.mkv", "ffv1", {"level": "3", "slicecrc": "1"}),
+            ("v.mp4", "libx265", {"x265-params": "log-level=none:hash=1:keyint=5"}),
+        ],
+    )
+    def test_checksums_of_pictures_are_looked_at(
+        self, tmp_path: Path, file: str, codec: str, options: dict[str, str]
+    ) -> None:
+        path = write_video(tmp_path / file, NOISE[:12], codec=encoder(codec), options=options)
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        with open_video(str(path)) as reader:
+            frames = list(reader)
+        assert reader.bad_packets > 0
+        assert [frame.index for frame in frames if frame.damaged]
+
     def test_damage_before_the_range_is_not_the_ranges(self, tmp_path: Path) -> None:
         path = write_video(tmp_path / "v.avi", NOISE, codec="mjpeg", pix_fmt="yuvj420p")
         _zero_packets(path, [20])
@@ -214,6 +234,53 @@ class TestDamage:
         assert reader.bad_packets == 3
         assert [f.damaged for f in frames] == [False, False, True, False, True, False]
         assert [f.index for f in frames] == list(range(6))
+
+
+class TestClaims:
+    """What headers say is checked before it is believed."""
+
+    @pytest.mark.parametrize("file", ["v.mp4", "v.mkv", "v.ts"])
+    def test_more_pixels_than_are_allowed(self, tmp_path: Path, file: str) -> None:
+        path = write_video(tmp_path / file, FRAMES[:3])
+        assert len(read(path, max_pixels=HEIGHT * WIDTH)) == 3
+        with pytest.raises(UnreadableVideo, match=rf"{file} is 96x64, more than 6143 pixels.*--max-pixels"):
+            read(path, max_pixels=HEIGHT * WIDTH - 1)
+
+    def test_a_size_that_only_the_pictures_say(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "v.avi", moving_square(2, 2048, 2048), codec="mjpeg", pix_fmt="yuvj420p")
+        data = path.read_bytes()
+        path.write_bytes(data.replace(struct.pack("<II", 2048, 2048), struct.pack("<II", 96, 64)))
+        with pytest.raises(UnreadableVideo, match=r"v\.avi (is 2048x2048|has no frame)"):
+            read(path, max_pixels=1 << 20)
+
+    def test_a_tag_of_a_duration_beyond_all_time(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "v.mkv", FRAMES)
+        data = path.read_bytes()
+        at = data.index(b"00:00:00.96")
+        path.write_bytes(data[:at] + b"99999999999:00:00.0"[: len(b"00:00:00.960000000")] + data[at + 18 :])
+        with open_video(str(path)) as reader:
+            assert reader.info.num_frames is None
+            assert len(list(reader)) == 24
+
+
+class TestOtherFiles:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "ffconcat version 1.0\nfile good.mp4\n",
+            "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\ngood.mp4\n#EXT-X-ENDLIST\n",
+            "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+        ],
+        ids=["ffconcat", "hls", "sdp"],
+    )
+    def test_a_video_that_names_others_is_no_video(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path, text: str
+    ) -> None:
+        (tmp_path / "good.mp4").write_bytes(path.read_bytes())
+        (tmp_path / "v.mp4").write_text(text)
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(UnreadableVideo, match=r"v\.mp4 is not a video"):
+            read(tmp_path / "v.mp4")
 
 
 class TestMemory:

@@ -92,8 +92,7 @@ def test_a_commit_of_a_newer_version_asks_for_it(store: Store) -> None:
 
 
 @pytest.mark.parametrize("change", [{"colour": 1}, {"host": None}, {"identity": "b" * 32}, {"frames_expected": 2**63}])
-def test_a_commit_needs_its_row_of_videos(store: Store, change: Mapping[str, object]) -> None:
+def test_a_commit_needs_its_row_of_videos(change: Mapping[str, object]) -> None:
     commit = make_commit("clip")
     with pytest.raises((ValueError, OverflowError)):
-        create_commit(store, replace(commit, video={**commit.video, **change}))
-    assert store.list("_commits") == []
+        replace(commit, video={**commit.video, **change})

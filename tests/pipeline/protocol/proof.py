@@ -43,7 +43,7 @@ def _beginning(kind: str) -> Saved:
 def _world(saved: Saved, points: Mapping[int, Point]) -> Iterator[World]:
     with tapped() as world:
         world.resume(saved)
-        world.points = points
+        world.disturb(points)
         yield world
 
 
@@ -131,7 +131,7 @@ def _end(world: World) -> None:
     """A run after long completes everything, and a later one leaves nothing but what is committed."""
     for name in ("the next to last", "the last"):
         world.sleep(_LONG_S)
-        world.points = {}
+        world.disturb({})
         if (end := drive(world, "ab", 32, name=name)) != "done":
             world.violations.append(f"{name}: {end}")
     with world.quiet():

@@ -101,7 +101,11 @@ class World:
             MemoryFileSystem.store[f"{self._root}{path}"] = MemoryFile(data=data)
         for name, value in saved.state.items():
             setattr(self, name, copy(value))
-        self.points, self.operations = {}, []
+        self.disturb({})
+
+    def disturb(self, points: Mapping[int, Point]) -> None:
+        """From now on operations are counted anew, and these things happen."""
+        self.points, self.operations = points, []
 
     def files(self) -> dict[str, bytes]:
         """All that is stored, by path below OUTPUT."""
@@ -285,7 +289,7 @@ class Tapped:
         if entry.is_folder or not url.startswith(self._world.store.url):
             return entry
         folder = url.removeprefix(self._world.store.url)
-        return replace(entry, modified_s=self._world.written_s[f"{folder}/{entry.name}"])
+        return replace(entry, modified_s=self._world.written_s.get(f"{folder}/{entry.name}", 0.0))
 
 
 @contextmanager

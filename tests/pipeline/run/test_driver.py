@@ -1,5 +1,6 @@
 """Runs with the local pool: the contract on two stores, retries, interruption, what is recorded."""
 
+import errno
 import json
 import os
 import platform
@@ -18,7 +19,15 @@ import pytest
 import torch
 
 from model.checkpoint import fingerprint, to_bytes
-from pipeline.errors import InvalidCheckpoint, InvalidOutput, OutOfMemory, OutputInUse, Remedy, StoreUnavailable
+from pipeline.errors import (
+    InvalidCheckpoint,
+    InvalidOutput,
+    MostAttemptsFail,
+    OutOfMemory,
+    OutputInUse,
+    Remedy,
+    StoreUnavailable,
+)
 from pipeline.input.manifest import VideoTask
 from pipeline.input.weights import load_network
 from pipeline.output import tables
@@ -162,16 +171,41 @@ class TestRetries:
         summary = run(tasks, config, LocalPool(config))
         assert (summary.skipped, summary.complete, summary.failed) == (1, 1, {})
 
-    def test_an_unexpected_error_is_the_failure_of_one_video(
+    def test_an_unexpected_error_is_tried_once_more_by_a_fresh_worker(
         self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(VideoWorker, "process", failing("span", ZeroDivisionError(), 1))
+        assert run(tasks, config, LocalPool(config)).complete == 2
+        (failure,) = failures(config)
+        assert (failure["attempt"], failure["retryable"], failure["worker"]) == (1, True, "local")
+        assert failure["message"] == "ZeroDivisionError()"
+
+    def test_and_then_it_is_the_failure_of_one_video(
+        self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(VideoWorker, "process", failing("span", ZeroDivisionError(), 9))
         summary = run(tasks, config, LocalPool(config))
         assert summary.complete == 1
         assert summary.failed["span"].cause == "ZeroDivisionError"
-        (failure,) = failures(config)
-        assert (failure["attempt"], failure["retryable"], failure["worker"]) == (1, False, "local")
-        assert failure["message"] == "ZeroDivisionError()"
+        assert [(row["attempt"], row["worker"]) for row in failures(config)] == [(1, "local"), (2, "local-2")]
+
+    def test_where_nothing_works_the_run_stops_and_the_next_one_goes_on(
+        self, tasks: list[VideoTask], config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        many = [replace(tasks[1], video_id=f"v{n}") for n in range(30)]
+        with monkeypatch.context() as patched:
+            patched.setattr(VideoWorker, "_process", no_space)
+            with pytest.raises(
+                MostAttemptsFail, match=f"with WorkerUnfit on {platform.node()}, at last: .*No space left.*make room in"
+            ):
+                run(many, config, LocalPool(config))
+        tried = {row["video_id"] for row in failures(config)}
+        assert 10 <= len(tried) < 20
+        assert run(many, config, LocalPool(config)).complete == 30
+
+
+def no_space(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class BusyPool:
@@ -552,11 +586,11 @@ class TestFailureRows:
         error: Exception,
         message: str,
     ) -> None:
-        monkeypatch.setattr(VideoWorker, "process", failing("span", error, 1))
+        monkeypatch.setattr(VideoWorker, "process", failing("span", error, 2))
         summary = run(tasks, config, LocalPool(config))
         assert summary.complete == 1
-        (failure,) = failures(config)
-        assert (failure["cause"], failure["message"], failure["retryable"]) == (type(error).__name__, message, False)
+        for failure in failures(config):
+            assert (failure["cause"], failure["message"]) == (type(error).__name__, message)
 
 
 class TestNamesThatAreNotUtf8:

@@ -2,7 +2,20 @@
 
 import pytest
 
-from pipeline.errors import InvalidPrompt, OutOfMemory, PipelineError, Preempted, Remedy, StoreUnavailable, WorkerLost
+from pipeline.errors import (
+    InputDenied,
+    InvalidPrompt,
+    MachineOutOfMemory,
+    OutOfMemory,
+    OutputDenied,
+    PipelineError,
+    Preempted,
+    Remedy,
+    Stalled,
+    StoreUnavailable,
+    WorkerLost,
+    WorkerUnfit,
+)
 from pipeline.output.schema import to_table
 from pipeline.run.failure import Failure
 
@@ -20,6 +33,11 @@ def raised(error: Exception) -> Exception:
         (InvalidPrompt("no object"), Remedy.NONE),
         (StoreUnavailable("no answer"), Remedy.LATER),
         (OutOfMemory("9 GiB", 4), Remedy.SMALLER),
+        (MachineOutOfMemory("gone"), Remedy.ROOM),
+        (Stalled("no new frame"), Remedy.ELSEWHERE),
+        (WorkerUnfit("full"), Remedy.ELSEWHERE),
+        (InputDenied("403"), Remedy.ELSEWHERE),
+        (OutputDenied("403"), Remedy.ELSEWHERE),
         (WorkerLost("gone"), Remedy.LATER),
         (Preempted("gone"), Remedy.ANEW),
     ],
@@ -37,7 +55,11 @@ def test_a_bug_is_kept_with_where_it_came_up() -> None:
     failure = Failure.of(raised(TypeError("bad operand")))
     assert failure.trace is not None
     assert "in raised" in failure.trace and "TypeError: bad operand" in failure.trace
-    assert failure.remedy is Remedy.NONE
+
+
+@pytest.mark.parametrize(("worker", "remedy"), [("actor-1", Remedy.ELSEWHERE), (None, Remedy.NONE)])
+def test_a_bug_may_be_the_fault_of_the_worker_it_came_up_on(worker: str | None, remedy: Remedy) -> None:
+    assert Failure.of(raised(TypeError("bad operand")), worker=worker).remedy is remedy
 
 
 def test_no_secret_is_kept() -> None:

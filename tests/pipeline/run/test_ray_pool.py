@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,23 @@ from typing import Any, ClassVar, cast
 import pytest
 import ray
 import torch
-from ray.exceptions import ActorDiedError, RayActorError
+from ray.exceptions import (
+    ActorDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfDiskError,
+    OwnerDiedError,
+    RayActorError,
+    RuntimeEnvSetupError,
+    WorkerCrashedError,
+)
 from ray.exceptions import OutOfMemoryError as RayOutOfMemory
 
+from model.result import FrameResult
+from model.segmenter import VideoSegmenter
 from pipeline.errors import InvalidInput, PipelineError, Remedy, StoreUnavailable, WorkerLost
 from pipeline.output import tables
-from pipeline.run.attempt import Attempt
+from pipeline.run.attempt import Attempt, VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.driver import run
 from pipeline.run.failure import Failure
@@ -26,6 +38,7 @@ from pipeline.run.pool import Event, LocalPool, Pool
 from pipeline.run.progress import Progress, WorkerCounts
 from pipeline.run.ray_cluster import cluster_gpus
 from pipeline.run.ray_pool import RayPool, _Actor
+from pipeline.run.watch import Patience
 from tests.pipeline.attempts import attempt_at
 from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, digests, write_corpus
 from tests.pipeline.media import moving_square, write_video
@@ -57,7 +70,7 @@ def ray_with_fake_gpus() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fresh actor comes at once, whatever befell the last one."""
-    monkeypatch.setattr("pipeline.run.ray_pool._START_PAUSE_S", 0.0)
+    monkeypatch.setattr("pipeline.run.crew._PAUSE_S", 0.0)
 
 
 class TestRayPoolOnFiles(PoolContract):
@@ -87,7 +100,7 @@ def expected(corpus: Corpus, tmp_path: Path) -> dict[tuple[str, str], str]:
 
 def ask(pool: RayPool, question: Callable[[Any], Any]) -> list[Any]:
     """The answer of every actor's process."""
-    answers: list[Any] = ray.get([member._actor.__ray_call__.remote(question) for member in pool._members])
+    answers: list[Any] = ray.get([member._actor.__ray_call__.remote(question) for member in pool._crew.members])
     return answers
 
 
@@ -146,9 +159,9 @@ class TestLosses:
     def test_actors_that_keep_dying_while_they_start_end_the_run(
         self, corpus: Corpus, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("pipeline.run.ray_pool._MAX_LOST_IN_SETUP", 2)
+        monkeypatch.setattr("pipeline.run.crew._FAILED_STARTS", 2)
         pool = RayPool(replace(config, output=Deadly()), workers=1, gpus_per_worker=0)  # type: ignore[arg-type]
-        with pytest.raises(WorkerLost, match="2 workers in a row could not start"):
+        with pytest.raises(WorkerLost, match="no worker can start, 1 of 1 were tried again and again"):
             run(corpus.tasks, config, pool)
 
 
@@ -182,7 +195,7 @@ class TestStarts:
         monkeypatch.setattr("pipeline.run.ray_pool._Actor", FlakyActor)
         tasks = [task for task in corpus.tasks if task.video_id == "span"]
         pool, names = RayPool(config, workers=1, gpus_per_worker=0), set[str]()
-        summary = run(tasks, config, pool, on_progress=lambda _: names.update(m.name for m in pool._members))
+        summary = run(tasks, config, pool, on_progress=lambda _: names.update(m.name for m in pool._crew.members))
         assert (summary.complete, summary.failed) == (1, {})
         assert names == {"actor-1", "actor-2"}
         assert Path(config.output).with_name("tried").exists()
@@ -190,11 +203,109 @@ class TestStarts:
     def test_what_nobody_expected_is_tried_again_and_then_told(
         self, corpus: Corpus, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("pipeline.run.ray_pool._MAX_LOST_IN_SETUP", 2)
+        monkeypatch.setattr("pipeline.run.crew._FAILED_STARTS", 2)
         monkeypatch.setattr("pipeline.run.ray_pool._Actor", BrokenActor)
-        said = r"2 workers in a row could not start: actor-2 on .* cannot start: ZeroDivisionError: in the driver"
+        said = r"no worker can start, 1 of 1 .* again: actor-2 on .* cannot start: ZeroDivisionError: in the driver"
         with pytest.raises(WorkerLost, match=said):
             run(corpus.tasks, config, RayPool(config, workers=1, gpus_per_worker=0))
+
+
+class UnfitActor(_Actor):
+    """The first one's process is broken: all that it is asked fails at once."""
+
+    def process(self, attempt: Attempt) -> tuple[VideoOutcome | Failure, WorkerCounts]:
+        if self._name == "actor-1":
+            self._worker.process = broken  # type: ignore[method-assign]
+        return super().process(attempt)
+
+
+def broken(attempt: Attempt) -> VideoOutcome:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+class StuckActor(_Actor):
+    """The first one's network never comes back from the fourth frame."""
+
+    def __init__(self, config: WorkerConfig, name: str) -> None:
+        super().__init__(config, name)
+        if name == "actor-1":
+            step, left = VideoSegmenter.step, [None] * 3
+
+            def stuck(self: VideoSegmenter, *arguments: Any) -> FrameResult:
+                left.pop() if left else time.sleep(1e6)
+                return step(self, *arguments)
+
+            VideoSegmenter.step = stuck  # type: ignore[method-assign]
+
+
+class TestUnfitActors:
+    @pytest.mark.slow
+    def test_one_of_four_that_fails_everything_is_replaced_and_costs_no_video(
+        self, corpus: Corpus, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pipeline.run.ray_pool._Actor", UnfitActor)
+        (task,) = (task for task in corpus.tasks if task.video_id == "span")
+        tasks = [replace(task, video_id=f"v{n}") for n in range(200)]
+        pool, names = RayPool(config, workers=4, gpus_per_worker=0), set[str]()
+        summary = run(tasks, config, pool, on_progress=lambda _: names.update(m.name for m in pool._crew.members))
+        assert (summary.complete, summary.failed) == (200, {})
+        rows = tables.open(config.output, "failures").to_table().to_pylist()
+        assert {(row["worker"], row["cause"]) for row in rows} == {("actor-1", "RuntimeError")}
+        assert len(rows) <= 3
+        assert names == {f"actor-{n}" for n in range(1, 6)}
+
+    @pytest.mark.slow
+    def test_a_stuck_one_is_ended_and_its_video_done_by_another(
+        self, corpus: Corpus, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pipeline.run.ray_pool._Actor", StuckActor)
+        config = replace(config, patience=Patience(least_s=3.0))
+        tasks = [task for task in corpus.tasks if task.video_id == "walk"]
+        summary = run(tasks, config, RayPool(config, workers=1, gpus_per_worker=0))
+        assert (summary.complete, summary.failed) == (1, {})
+        (row,) = tables.open(config.output, "failures").to_table().to_pylist()
+        assert (row["cause"], row["worker"], row["retryable"]) == ("Stalled", "actor-1", True)
+        assert re.search(
+            r"video 'walk' \(row 1\): stopped, because actor-1 showed no new frame in \d+ s", row["message"]
+        )
+
+    @pytest.mark.slow
+    def test_one_that_answers_nothing_is_ended(self, config: WorkerConfig, tmp_path: Path) -> None:
+        """Its process is frozen, as by a decoder that never lets go of the interpreter."""
+        corpus = write_corpus(tmp_path / "corpus")
+        write_video(tmp_path / "corpus" / "two.mp4", moving_square(80, HEIGHT, WIDTH))
+        config = replace(config, patience=Patience(least_s=5.0))
+        tasks = [task for task in corpus.tasks if task.video_id == "two/objects"]
+        pool, frozen = RayPool(config, workers=1, gpus_per_worker=0), list[int]()
+
+        def freeze_once(progress: Progress) -> None:
+            if progress.frames_done >= 3 and not frozen:
+                frozen.extend(ask(pool, lambda _: os.getpid()))
+                os.kill(frozen[0], signal.SIGSTOP)
+
+        summary = run(tasks, config, pool, on_progress=freeze_once)
+        os.kill(frozen[0], signal.SIGKILL) if is_there(frozen[0]) else None
+        assert (summary.complete, summary.failed) == (1, {})
+        (row,) = tables.open(config.output, "failures").to_table().to_pylist()
+        assert row["cause"] == "Stalled" and "showed no answer in" in row["message"]
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_what_no_node_can_hold_is_told(
+    config: WorkerConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a cluster, where nodes might still come; the run goes on waiting."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setattr("pipeline.run.ray_pool._UNPLACED_S", 1.0)
+    with RayPool(config, workers=4, gpus_per_worker=3) as pool:
+        for _ in range(30):
+            assert pool.wait(0.1) == []
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "4 workers have not started" in said and "1 CPU and 3 GPU" in said
+    assert "1 with 4 CPU and 2 GPU" in said and "lower --gpus-per-worker" in said
 
 
 LOST = ActorDiedError()
@@ -212,6 +323,7 @@ class Member:
         self.attempt: Attempt | None = None
         self.next: Attempt | None = None
         self.pending: Any = ray.put(None)
+        self.began_s = 0.0
         self.counts = WorkerCounts()
 
     @property
@@ -233,6 +345,9 @@ class Member:
 
     def poll_progress(self) -> None:
         pass
+
+    def overdue(self, now_s: float) -> str | None:
+        return None
 
     def stop(self) -> None:
         pass
@@ -273,7 +388,7 @@ class TestAttemptsThatWait:
             assert (pool.idle(), pool.waiting()) == (1, [])
             pool.submit(two)
             assert (pool.idle(), pool.waiting()) == (0, [two])
-            assert pool._members[0].next is two
+            assert pool._crew.members[0].next is two
             script += [WorkerCounts()] * 2
             assert self.wait(pool) == [one]
             assert (pool.idle(), pool.waiting()) == (1, [])
@@ -287,12 +402,12 @@ class TestAttemptsThatWait:
             self.wait(pool)
             for attempt in attempts:
                 pool.submit(attempt)
-            opened = {member.name: member.next for member in pool._members}
+            opened = {member.name: member.next for member in pool._crew.members}
             assert list(opened.values()) == attempts[2:]
-            pool._waiting.reverse()  # not by the order in which they wait
+            pool._crew._waiting.reverse()  # not by the order in which they wait
             script += [WorkerCounts()] * 2
             assert len(self.wait(pool)) == 2
-            assert {member.name: member.attempt for member in pool._members} == opened
+            assert {member.name: member.attempt for member in pool._crew.members} == opened
 
     def test_what_a_lost_actor_had_opened_goes_to_the_first_that_is_free(
         self,
@@ -312,12 +427,12 @@ class TestAttemptsThatWait:
             self.wait(pool)
             for attempt in (one, two, three):
                 pool.submit(attempt)
-            assert pool._members[0].next is three
+            assert pool._crew.members[0].next is three
             causes = {event.attempt.task.video_id: cast(Failure, event.result).cause for event in pool.wait(0.1)}
             assert causes == {one.task.video_id: "WorkerLost", two.task.video_id: "Test"}
-            assert [(member.name, member.attempt) for member in pool._members] == [
-                ("actor-2", three),
+            assert [(member.name, member.attempt) for member in pool._crew.members] == [
                 ("actor-3", None),
+                ("actor-2", three),
             ]
             assert pool.waiting() == []
 
@@ -362,9 +477,7 @@ class TestLossesInTurn:
         script += [LOST, WorkerCounts(), LOST, error, error, error]
         with self.pool(config) as pool:
             assert self.attempt(pool, video).cause == "WorkerLost"
-            with pytest.raises(
-                WorkerLost, match=f"3 workers in a row could not start: {re.escape(str(error))}"
-            ) as raised:
+            with pytest.raises(WorkerLost, match=f"no worker can start, .* again: {re.escape(str(error))}") as raised:
                 while True:
                     pool.wait(0.1)
         assert raised.value.__cause__ is error
@@ -393,7 +506,7 @@ class TestLossesInTurn:
         self, config: WorkerConfig, script: list[Exception | WorkerCounts], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         now_s = 100.0
-        monkeypatch.setattr("pipeline.run.ray_pool._START_PAUSE_S", 1.0)
+        monkeypatch.setattr("pipeline.run.crew._PAUSE_S", 1.0)
         monkeypatch.setattr(
             "pipeline.run.ray_pool.time", SimpleNamespace(monotonic=lambda: now_s, sleep=lambda _: None)
         )
@@ -423,7 +536,7 @@ class TestLossesInTurn:
         with self.pool(config) as pool:
             assert self.attempt(pool, video) == lack
             assert self.attempt(pool, video) == lack
-            assert [member.name for member in pool._members] == ["actor-3"]
+            assert [member.name for member in pool._crew.members] == ["actor-3"]
             assert pool.counts() == done + done
 
     @pytest.mark.parametrize(
@@ -431,9 +544,15 @@ class TestLossesInTurn:
         [
             (ActorDiedError(), Remedy.LATER),
             (RayActorError(preempted=True), Remedy.ANEW),
-            (RayOutOfMemory("the node ran out of memory"), Remedy.SMALLER),
+            (RayOutOfMemory("the node ran out of memory"), Remedy.ROOM),
+            (NodeDiedError("x"), Remedy.LATER),
+            (WorkerCrashedError(), Remedy.LATER),
+            (ObjectLostError("00" * 28, None, ""), Remedy.LATER),
+            (OwnerDiedError("00" * 28, None, ""), Remedy.LATER),
+            (OutOfDiskError("x"), Remedy.ELSEWHERE),
+            (RuntimeEnvSetupError("no wheel"), Remedy.ELSEWHERE),
         ],
-        ids=["died", "preempted", "memory"],
+        ids=lambda value: type(value).__name__,
     )
     def test_why_an_actor_was_lost_says_what_may_help(
         self,
@@ -461,12 +580,12 @@ class TestLossesInTurn:
         script += [WorkerCounts(), WorkerCounts(frames_done=5, frames_begun=5, videos_begun=1), LOST, WorkerCounts()]
         with self.pool(config) as pool:
             self.attempt(pool, video)
-            pool._members[0].counts = WorkerCounts(frames_done=8, frames_begun=17, videos_begun=2)
+            pool._crew.members[0].counts = WorkerCounts(frames_done=8, frames_begun=17, videos_begun=2)
             assert pool.counts() == WorkerCounts(frames_done=8, frames_begun=17, videos_begun=2)
             assert self.attempt(pool, video).cause == "WorkerLost"
             assert pool.counts() == WorkerCounts(frames_done=8, frames_begun=8, videos_begun=1)
             pool.wait(0.1)
-            pool._members[0].counts = WorkerCounts(frames_done=2, frames_begun=12, videos_begun=1)
+            pool._crew.members[0].counts = WorkerCounts(frames_done=2, frames_begun=12, videos_begun=1)
             assert pool.counts() == WorkerCounts(frames_done=10, frames_begun=20, videos_begun=2)
 
     def test_an_actor_that_is_lost_before_its_first_video_counts_for_nothing(

@@ -39,8 +39,13 @@ def test_every_video_succeeds_or_is_given_up_in_few_attempts(
     over: Counter[str] = Counter()
     failed: Counter[tuple[str, Remedy]] = Counter()
 
+    failed_on: dict[str, str] = {}
+
     def counted(video_id: str) -> int:
         return failed[video_id, Remedy.LATER]
+
+    def for_memory(video_id: str) -> int:
+        return failed[video_id, Remedy.SMALLER] + max(0, failed[video_id, Remedy.ROOM] - 1)
 
     now_s = 0.0
     while not scheduler.done:
@@ -48,7 +53,8 @@ def test_every_video_succeeds_or_is_given_up_in_few_attempts(
             attempts[attempt.task.video_id] += 1
             assert attempt.number == attempts[attempt.task.video_id]
             assert attempt.name == f"{RUN}-{attempt.number}"
-            assert attempt.smaller_blocks == (failed[attempt.task.video_id, Remedy.SMALLER] > 0)
+            assert attempt.smaller_blocks == (for_memory(attempt.task.video_id) > 0)
+            assert attempt.not_on == failed_on.get(attempt.task.video_id)
             assert counted(attempt.task.video_id) < max_attempts
             assert attempt.work.identity == attempt.task.video_id.replace("v", "i")
             running.append(attempt.task.video_id)
@@ -65,12 +71,17 @@ def test_every_video_succeeds_or_is_given_up_in_few_attempts(
             over[video_id] += 1
             continue
         failed[video_id, remedy] += 1
-        if not scheduler.failed(video_id, remedy, now_s=now_s):
-            assert (
-                failed[video_id, Remedy.NONE]
-                or failed[video_id, Remedy.SMALLER] == 2
-                or counted(video_id) == max_attempts
-            )
+        worker = f"worker of attempt {attempts[video_id]}"
+        again = scheduler.failed(video_id, remedy, now_s=now_s, worker=worker)
+        if remedy is Remedy.ELSEWHERE:
+            failed_on.setdefault(video_id, worker)
+        assert again is not (
+            failed[video_id, Remedy.NONE] > 0
+            or failed[video_id, Remedy.ELSEWHERE] == 2
+            or for_memory(video_id) == 2
+            or counted(video_id) == max_attempts
+        )
+        if not again:
             over[video_id] += 1
         now_s += data.draw(st.sampled_from([0.0, 0.5, 8.0]))
     assert over == {f"v{n}": 1 for n in range(len(costs))}
@@ -131,6 +142,34 @@ def test_smaller_blocks_stay_small_when_the_worker_is_lost() -> None:
         assert scheduler.failed("v0", remedy, now_s=0.0)
     attempt = scheduler.next(99.0)
     assert attempt is not None and attempt.smaller_blocks
+
+
+def test_what_may_be_the_worker_s_fault_is_tried_once_more_and_not_there() -> None:
+    scheduler = Scheduler(make_work([1.0]), RUN)
+    first = scheduler.next(0.0)
+    assert first is not None and first.not_on is None
+    assert scheduler.failed("v0", Remedy.ELSEWHERE, now_s=0.0, worker="w1")
+    second = scheduler.next(0.0)
+    assert second is not None and second.not_on == "w1" and not second.smaller_blocks
+    assert not scheduler.failed("v0", Remedy.ELSEWHERE, now_s=0.0, worker="w2")
+    assert scheduler.done
+
+
+def test_a_full_machine_is_first_taken_to_be_full_of_others() -> None:
+    scheduler = Scheduler(make_work([1.0]), RUN)
+    for smaller_blocks, again in ((False, True), (False, True), (True, False)):
+        attempt = scheduler.next(99.0)
+        assert attempt is not None and attempt.smaller_blocks is smaller_blocks
+        assert scheduler.failed("v0", Remedy.ROOM, now_s=0.0) is again
+    assert scheduler.done
+
+
+def test_in_doubt_the_shortest_goes_first_after_what_is_tried_again() -> None:
+    scheduler = Scheduler(make_work([5.0, 1.0, 3.0]), RUN)
+    assert scheduler.next(0.0) is not None
+    scheduler.failed("v0", Remedy.ELSEWHERE, now_s=0.0)
+    order = [attempt.task.video_id for attempt in iter(lambda: scheduler.next(0.0, shortest=True), None)]
+    assert order == ["v0", "v1", "v2"]
 
 
 def test_preemption_is_nobody_s_fault() -> None:

@@ -1,5 +1,6 @@
 """One worker: what it says of a video, how it fails, and that it leaves nothing behind."""
 
+import platform
 import tempfile
 import threading
 import time
@@ -28,6 +29,7 @@ from pipeline.errors import (
     SegmentationFailed,
     StoreUnavailable,
     UnreadableVideo,
+    WorkerUnfit,
 )
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.output.schema import VIDEOS
@@ -36,6 +38,7 @@ from pipeline.run.attempt import VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
 from pipeline.run.progress import WorkerCounts
+from pipeline.run.watch import Patience, Watch
 from pipeline.run.worker import VideoWorker
 from pipeline.storage.store import Store
 from tests.pipeline.attempts import attempt_at
@@ -322,15 +325,52 @@ class TestFailures:
             worker.process(attempt_at(make_task(video, tmp_path), "a"))
         assert error.value.remedy is Remedy.LATER
 
-    def test_an_error_of_the_writer_comes_out(
+    def test_a_full_disk_is_the_machine_s(
         self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_arguments: object) -> None:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("pipeline.run.worker.VideoWriter.add", fail)
-        with pytest.raises(OSError, match="No space left"):
+        said = rf"'my video' \(row 7\): {platform.node()}: .*No space left.*: make room in "
+        with pytest.raises(WorkerUnfit, match=said) as error:
             worker.process(attempt_at(make_task(video, tmp_path), "a"))
+        assert error.value.remedy is Remedy.ELSEWHERE
+
+    def test_so_is_a_gpu_that_fails(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fail_at(monkeypatch, 2, torch.AcceleratorError("CUDA error: an illegal memory access was encountered"))
+        with pytest.raises(WorkerUnfit, match=rf"the GPU of {platform.node()} failed: .*illegal memory access"):
+            worker.process(attempt_at(make_task(video, tmp_path), "a"))
+
+    def test_an_error_of_the_writer_comes_out(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_arguments: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr("pipeline.run.worker.VideoWriter.add", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            worker.process(attempt_at(make_task(video, tmp_path), "a"))
+
+    def test_what_the_attempt_in_hand_waits_for_is_told_while_it_waits(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        step, said = VideoSegmenter.step, list[str | None]()
+
+        def looking(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+            while len(said) < 2 and not (overdue := worker.overdue()):
+                time.sleep(0.01)
+            said.append(overdue if len(said) < 2 else None)
+            return step(self, *arguments, **options)
+
+        monkeypatch.setattr(VideoSegmenter, "step", looking)
+        worker._watch = Watch(Patience(least_s=0.2, opening_s=0.3))
+        worker.process(attempt_at(make_task(video, tmp_path), "a"))
+        assert said[:2] == ["not one frame in 0 s", "no new frame in 0 s"]
+        time.sleep(0.4)
+        assert worker.overdue() is None
 
 
 class TestAttempts:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,15 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from pipeline.errors import InvalidInput, InvalidOutput, PipelineError, Remedy, StoreUnavailable
+from pipeline.errors import (
+    InputDenied,
+    InvalidInput,
+    InvalidOutput,
+    OutputDenied,
+    PipelineError,
+    Remedy,
+    StoreUnavailable,
+)
 from pipeline.storage import failures as store_failures
 from pipeline.storage.fingerprints import Fingerprints
 from pipeline.storage.store import Store, is_folder, open_url, read_url
@@ -81,6 +90,15 @@ def fake_s3(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> Iterator[ty
     monkeypatch.setattr(FakeS3, "store", {})
     monkeypatch.setattr(FakeS3, "failure", staticmethod(lambda _step: None))
     yield FakeS3
+
+
+def _make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.fspath(path))
+
+
+def _link_zero(path: Path) -> None:
+    path.symlink_to("/dev/zero")
 
 
 class TestContract:
@@ -164,6 +182,14 @@ class TestContract:
         store.delete("x/f")
         store.delete("x/f")
         assert not exists(store, "x/f")
+
+    @pytest.mark.parametrize("data", [b"", b"1", b"123"])
+    def test_a_file_may_have_so_many_bytes_and_no_more(self, store: Store, data: bytes) -> None:
+        store.put("f", data)
+        assert read_url(store.url_of("f"), 3) == data
+        store.put("f", b"1234")
+        with pytest.raises(InvalidInput, match="/f has more than 3 bytes"):
+            read_url(store.url_of("f"), 3)
 
     def test_missing_files_raise_file_not_found_with_the_url(self, store: Store) -> None:
         for read in (store.get, store.open):
@@ -264,10 +290,27 @@ class TestLocalFiles:
 
     def test_permission_is_the_callers_fault(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("builtins.open", _raise(PermissionError(13, "Permission denied")))
-        with pytest.raises(InvalidOutput, match="may not be written"):
+        with pytest.raises(OutputDenied, match="may not be written"):
             Store(str(tmp_path)).put("f", b"")
         with pytest.raises(InvalidInput, match="may not be read"):
             Store(str(tmp_path)).get("f")
+
+    @pytest.mark.parametrize(("make", "kind"), [(os.mkfifo, "FIFO"), (_make_socket, "socket"), (_link_zero, "device")])
+    def test_what_is_no_file_is_not_opened(self, tmp_path: Path, make: Callable[[Path], object], kind: str) -> None:
+        make(tmp_path / "f")
+        for read in (read_url, open_url):
+            with pytest.raises(InvalidInput, match=f"/f is a {kind}, no regular file"):
+                read(str(tmp_path / "f"))
+
+    def test_a_link_to_itself_is_no_file_and_hides_none(self, tmp_path: Path) -> None:
+        (tmp_path / "loop").symlink_to("loop")
+        (tmp_path / "f").write_bytes(b"")
+        assert [entry.name for entry in Store(str(tmp_path)).list()] == ["f"]
+        for missing in ("loop", "n" * 300):
+            with pytest.raises(FileNotFoundError):
+                read_url(str(tmp_path / missing))
+            with pytest.raises(FileNotFoundError):
+                is_folder(str(tmp_path / missing))
 
     def test_a_file_where_a_folder_is_needed(self, tmp_path: Path) -> None:
         (tmp_path / "f").write_bytes(b"")
@@ -411,10 +454,11 @@ class TestRemoteStore:
             store.get("f")
         assert caught.value.remedy is Remedy.LATER
 
-    def test_missing_credentials_are_not_retryable(self, fake_s3: type[FakeS3]) -> None:
+    def test_missing_credentials_may_be_those_of_one_worker(self, fake_s3: type[FakeS3]) -> None:
         _fail(fake_s3, "read", _client_error("NoCredentialsError"))
-        with pytest.raises(InvalidInput, match="credentials"):
+        with pytest.raises(InputDenied, match="credentials") as caught:
             Store("fakes3://bucket").get("f")
+        assert caught.value.remedy is Remedy.ELSEWHERE and isinstance(caught.value, InvalidInput)
 
     def test_programming_errors_are_not_hidden(self, fake_s3: type[FakeS3]) -> None:
         _fail(fake_s3, "read", TypeError("a bug"))

@@ -30,6 +30,16 @@ def test_credentials_inside_are_refused_and_not_repeated(url: str) -> None:
         assert "5ec2e7" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["a\0b", "s3://bucket/a\0b"])
+def test_a_zero_character_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput, match=r"a\\x00b' holds a zero character"):
+        absolute_url(url)
+
+
+def test_another_name_of_local_files_is_that_of_local_files(tmp_path: Path) -> None:
+    assert absolute_url(f"local://{tmp_path}/b") == f"file://{tmp_path}/b"
+
+
 def test_local_paths_become_absolute_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert absolute_url("a/../b/") == absolute_url(f"file://{tmp_path}/b") == f"file://{tmp_path}/b"

@@ -1,0 +1,44 @@
+"""How a process computes on a CPU: what becomes of freed memory, and of numbers next to zero."""
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_ALLOCATOR = (
+    ("MALLOC_ARENA_MAX", -8, 1),  # a second arena gives its memory back whatever the other settings say
+    ("MALLOC_MMAP_MAX_", -4, 0),  # else every large tensor is a mapping of its own
+    ("MALLOC_TRIM_THRESHOLD_", -1, 2**31 - 1),
+)
+"""Settings of glibc: in the environment, as options of mallopt, and their values."""
+
+KEEP_MEMORY_ENVIRONMENT = {name: str(value) for name, _, value in _ALLOCATOR}
+"""Does in a process that is started with it what `keep_memory` does, for all its threads."""
+
+
+def keep_memory() -> None:
+    """Let the next tensor take what the last one left, instead of giving it back to the system page by page.
+
+    A frame takes and frees gigabytes; every page that comes anew costs a fault and a zeroing. For the whole process,
+    but for threads that began before; without effect where the C library is not glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for _, option, value in _ALLOCATOR:
+            mallopt(option, value)
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Take numbers below 1e-38 for zero in this thread: many softmax weights are, and each costs as much as a hundred.
+
+    Only inside the context: the rest of a process may count on them.
+    """
+    before = sys.float_info.min / 2 == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
