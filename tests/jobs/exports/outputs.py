@@ -85,7 +85,7 @@ def _frame_row(about: Mapping[str, object], name: str | None, objects: int) -> d
 
 
 def _mask_columns(object_id: int, number: int, mask: NDArray[np.bool_]) -> dict[str, object]:
-    found = rle.encode(mask)
+    (found,) = rle.encode(mask.astype(np.int32), [1])
     box = found.box or (None,) * 4
     return {
         "object_id": object_id,
