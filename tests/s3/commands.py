@@ -30,8 +30,6 @@ from tests.s3.stalls import Stall, Stalls, stalling
 SHORT_LEASE = lease.LeaseTimes(refresh_s=0.3, stale_s=3.0, doubt_s=0.5)
 _OPTIONS = ("--checkpoint", "untrained", "--device", "cpu", "--grace", "0")
 _NETWORK = load_network("untrained")
-
-
 VIDEOS = [f"v{number:02}" for number in range(12)]
 COMMIT_S = 0.1
 END_S = 120.0
