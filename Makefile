@@ -26,7 +26,8 @@ build/%/installed: tests/jobs/exports/readers/%.txt
 	build/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-# Every two things that may happen to drivers, at every two operations; stores that stay silent for long.
+# What takes hours: every two things that may happen to drivers, at every two operations; real ones that are signalled,
+# frozen or two at once, a hundred times; stores that stay silent for long.
 chaos: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m chaos
 

@@ -130,8 +130,12 @@ class Lease:
                 raise
 
     def rise_above(self, number: int) -> None:
-        """Take a number above `number`, where commits carry higher ones than the drivers' files tell."""
+        """Take a number above `number`, where commits carry higher ones than the drivers' files tell.
+
+        Raises as `refresh`: the commits may be those of a driver that has taken over.
+        """
         if number >= self.number:
+            self.refresh()
             self._take(self.held_s, above=number)
 
     def check(self) -> None:

@@ -25,7 +25,7 @@ class Stall:
     """What happens to a request."""
 
     stage: Stage
-    """continue: the client is not told to go on; body: the server gets nothing; answer: it is done, and not told."""
+    """continue: the client is not told to go on; body: the server gets nothing; answer: it is done, and nobody told."""
     seconds: float
 
 
