@@ -291,7 +291,8 @@ def test_the_log_goes_on_without_gaps_or_repeats(stills: str, tmp_path: Path, mo
     arguments = ("--stills", stills, "--steps", "4", "--save-every", "2")
     with monkeypatch.context() as patched:
         kill_at_clip(patched, 7)
-        call(tmp_path / "out", *arguments)
+        with pytest.raises(Killed):
+            call(tmp_path / "out", *arguments)
     result = call(tmp_path / "out", *arguments)
     lines = log(tmp_path / "out")
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
