@@ -26,7 +26,7 @@ from tests.model.builders import (
 def poisoned(part: str) -> VideoSegmenter:
     used = copy_of(network())
     with torch.no_grad():
-        used.get_parameter(part).view(-1)[0] = math.nan
+        used.get_parameter(part)[..., 0] = math.nan
     return segmenter(used)
 
 
