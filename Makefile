@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow chaos fuzz check format scatter benchmark benchmark-gpu clean
+.PHONY: demo test test-slow test-exports chaos fuzz check format scatter benchmark benchmark-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/vos-batch demo
@@ -13,11 +13,21 @@ demo: $(VENV)/installed
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What takes minutes: Ray Train, processes that are killed, a submitted job, the demo.
+# What takes minutes: Ray Train, processes that are killed, stores that stay silent, a submitted job, the demo.
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow
 
-# Every two things that may happen to a run, at every two of its operations.
+# Exports as other libraries read them, which ask for other versions than we do: in environments of their own.
+test-exports: $(VENV)/dev build/readers/installed build/label_studio/installed
+	$(BIN)/python -m pytest -m exports
+
+build/%/installed: tests/jobs/exports/readers/%.txt
+	$(PYTHON) -m venv build/$*
+	build/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+# What takes hours: every two things that may happen to drivers, at every two operations; real ones that are signalled,
+# frozen or two at once, a hundred times; stores that stay silent for long.
 chaos: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m chaos
 

@@ -3,6 +3,7 @@
     terminal/       what every command does the same way: console, progress, options, starting a run
     datasets/       the only readers and writers of dataset layouts; making and checking manifests
     pictures/       decoding, encoding, and pictures for a person: overlay, contact sheet, film
+    exports/        results as files that other tools open, a format a file
     evaluation/     what masks score, what each part of the method is worth, what a frame costs
     training/       clips to learn from, and a training from its settings to its checkpoints
 

@@ -4,12 +4,16 @@ import typer
 
 from jobs import (
     ablate,
+    adapt,
+    average,
     benchmark,
     checkpoints,
+    compare,
     compose,
     convert_checkpoint,
     demo,
     evaluate,
+    export,
     manifest,
     segment,
     status,
@@ -20,19 +24,11 @@ from jobs import (
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Batch video object segmentation: masks and uncertainty as tables."
 )
-for job in (
-    segment,
-    status,
-    verify,
-    evaluate,
-    benchmark,
-    demo,
-    train,
-    compose,
-    ablate,
-    checkpoints,
-    convert_checkpoint,
-):
+_JOBS = (
+    segment, status, verify, export, evaluate, compare, benchmark, demo, train, adapt, compose, ablate, average,
+    checkpoints, convert_checkpoint,
+)  # fmt: skip
+for job in _JOBS:
     app.registered_commands += job.app.registered_commands
 app.add_typer(manifest.app, name="manifest", help="Make manifests.")
 

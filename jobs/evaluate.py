@@ -18,6 +18,7 @@ from pipeline.storage.urls import absolute_url
 
 def _show(evaluation: Evaluation, console: Console) -> None:
     console.print(_table(evaluation))
+    console.print(f"mean over sequences: J&F {evaluation.mean_over_sequences}")
     correlation, number = evaluation.uncertainty_correlation, len(evaluation.uncertainty_and_error)
     if correlation is not None:
         console.print(f"uncertainty against 1 - J: Spearman {correlation:.2f} over {number:,} object-frames")

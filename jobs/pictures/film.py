@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jobs.pictures.bar import uncertainty_bar, uncertainty_text
 from jobs.pictures.encode import encode_png
-from jobs.pictures.mp4 import write_mp4
+from jobs.pictures.mp4 import FOLDER_FPS, write_mp4
 from jobs.pictures.overlay import blend
 from jobs.pictures.resize import scaled
 from jobs.pictures.sheet import contact_sheet
@@ -23,8 +23,6 @@ from pipeline.output.labels import CommittedVideo
 _SHEET_FRAMES = 8
 _SHEET_COLUMNS = 4
 _SHEET_WIDTH = 1600
-_FOLDER_FPS = 24.0
-"""Frames a second where the source, a folder of pictures, has no rate of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +48,7 @@ def render_video(video_url: str, found: CommittedVideo, folder: str | os.PathLik
     sheet = _Sheet(timeline)
     with open_video(video_url, start_frame=timeline.first, end_frame=timeline.end) as video:
         drawn = _drawn(video_url, video, found, timeline, sheet)
-        write_mp4(overlay.video, drawn, video.info.fps or _FOLDER_FPS)
+        write_mp4(overlay.video, drawn, video.info.fps or FOLDER_FPS)
     overlay.sheet.write_bytes(encode_png(sheet.picture()))
     return overlay
 

@@ -13,6 +13,9 @@ from av.video.stream import VideoStream
 
 from pipeline.input.frames import Rgb
 
+FOLDER_FPS = 24.0
+"""Frames a second of a folder of pictures, which has no rate of its own."""
+
 
 def write_mp4(path: str | os.PathLike[str], frames: Iterable[Rgb], fps: float) -> None:
     """Write frames of one size as H.264 (yuv420p, index in front) in MP4, which browsers and editors play.

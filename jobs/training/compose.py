@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from jobs.pictures.label_maps import LabelMap
+from jobs.training.cutouts import Cutout, any_cutout, shrunk, strip
 from jobs.training.motion import (
     Generator,
     Pose,
@@ -27,11 +27,9 @@ from jobs.training.stills import Still
 from model.clip import Clip
 from model.result import VOID
 from model.synthetic import make_clip
-from pipeline.input.frames import Rgb
 
 _TRIES = 20
-_LEAST_PIXELS = 60
-"""An object of the first frame with fewer pixels is no object of the clip."""
+_HERD_CANDIDATES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +45,10 @@ class Composition:
     side: int = 192
     min_objects: int = 1
     max_objects: int = 4
+    least_pixels: int = 60
+    """An object of the first frame with fewer pixels is no object of the clip."""
+    scene_objects: bool = True
+    """Whether what the footage shows counts as an object; else only what is pasted in."""
     pastes: float = 1.2
     """Mean number of cut-outs a clip."""
     lookalikes: float = 0.3
@@ -57,17 +59,18 @@ class Composition:
     """Mean number of cut-outs a clip that come in after its first frame, and are background: some are near and dark."""
     bend: float = 0.0
     """How far a warp carries the pixels of cut-outs from frame to frame, in pixels at speed 1."""
+    thin: float = 0.0
+    """Share of the cut-outs of which only a thin strip is pasted in."""
+    herds: float = 0.0
+    """Share of the clips with a herd: many small objects that are copies of one cut-out."""
+    herd: tuple[int, int] = (6, 12)
+    """How many: least and most."""
+    herd_sizes: tuple[float, float] = (0.02, 0.08)
+    """The longer extent of each, least and most, in sides."""
     generated: float = 0.05
     """Share of clips that are generated shapes."""
     speed: float = 1.0
     """Curriculum: how far things move from frame to frame."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Cutout:
-    picture: Rgb
-    mask: NDArray[np.uint8]
-    """255 where the object is."""
 
 
 def draw_clip(rng: Generator, composition: Composition) -> Clip:
@@ -93,10 +96,14 @@ def _composed(rng: Generator, composition: Composition) -> Clip | None:
     shares = np.array(composition.shares) / sum(composition.shares)
     source = composition.sources[rng.choice(len(composition.sources), p=shares)]
     footage = source.draw(rng, composition.frames, composition.side, composition.speed)
+    if not composition.scene_objects:
+        footage = replace(footage, labels=[np.zeros_like(labels) for labels in footage.labels])
+    if composition.herds and rng.random() < composition.herds:
+        footage = _herd(rng, footage, any_cutout(rng, composition.cutouts), composition)
     for _ in range(rng.poisson(composition.pastes)):
         footage = _paste(rng, footage, _some_cutout(rng, footage, composition), composition)
     for _ in range(rng.poisson(composition.newcomers)):
-        footage = _enter(rng, footage, _cutout(rng, composition), composition)
+        footage = _enter(rng, footage, any_cutout(rng, composition.cutouts), composition)
     labels = _numbered(rng, footage.labels, composition)
     if labels is None:
         return None
@@ -106,29 +113,23 @@ def _composed(rng: Generator, composition: Composition) -> Clip | None:
     return Clip(frames=np.stack(frames), labels=np.stack(labels))
 
 
-def _some_cutout(rng: Generator, footage: Footage, composition: Composition) -> _Cutout:
+def _some_cutout(rng: Generator, footage: Footage, composition: Composition) -> Cutout:
     if rng.random() < composition.lookalikes:
         ids = [i for i in np.unique(footage.labels[0]) if i not in (0, VOID)]
         if ids:
             chosen = ids[rng.integers(len(ids))]
             mask = footage.labels[0] == chosen
-            if mask.sum() >= _LEAST_PIXELS:
-                return _Cutout(picture=footage.frames[0], mask=mask.astype(np.uint8) * 255)
-    return _cutout(rng, composition)
+            if mask.sum() >= composition.least_pixels:
+                return Cutout(picture=footage.frames[0], mask=mask.astype(np.uint8) * 255)
+    return any_cutout(rng, composition.cutouts)
 
 
-def _cutout(rng: Generator, composition: Composition) -> _Cutout:
-    while True:
-        still = composition.cutouts[int(rng.integers(len(composition.cutouts)))]
-        if ids := still.object_ids():
-            mask = still.labels == ids[rng.integers(len(ids))]
-            return _Cutout(picture=still.picture, mask=mask.astype(np.uint8) * 255)
-
-
-def _paste(rng: Generator, footage: Footage, cutout: _Cutout, composition: Composition) -> Footage:
+def _paste(rng: Generator, footage: Footage, cutout: Cutout, composition: Composition) -> Footage:
     """With a cut-out that is there from the first frame on."""
+    if composition.thin and rng.random() < composition.thin:
+        cutout = strip(rng, cutout)
     start = _start(rng, cutout, footage.side, sizes=(0.15, 0.6))
-    new_id = 1 + max(int(m[m != VOID].max(initial=0)) for m in footage.labels)
+    new_id = _next_id(footage)
     # Unlabelled, it is a distractor where it lies behind or beside, and an occluder where it crosses.
     label = new_id if rng.random() < 0.6 and new_id < VOID else 0
     poses = path(rng, start, len(footage.frames), speed=8.0 * composition.speed)
@@ -137,7 +138,31 @@ def _paste(rng: Generator, footage: Footage, cutout: _Cutout, composition: Compo
     return _with(rng, footage, cutout, poses, label, composition)
 
 
-def _enter(rng: Generator, footage: Footage, cutout: _Cutout, composition: Composition) -> Footage:
+def _next_id(footage: Footage) -> int:
+    return 1 + max(int(m[m != VOID].max(initial=0)) for m in footage.labels)
+
+
+def _herd(rng: Generator, footage: Footage, cutout: Cutout, composition: Composition) -> Footage:
+    """With many small copies of a cut-out, apart from each other in the first frame; each goes its own way."""
+    size = float(rng.uniform(*composition.herd_sizes))
+    small = shrunk(cutout, 2 * size * footage.side)
+    number = int(rng.integers(composition.herd[0], composition.herd[1] + 1))
+    centres: list[tuple[float, float]] = []
+    for new_id in range(_next_id(footage), min(_next_id(footage) + number, VOID)):
+        start = _start(rng, small, footage.side, sizes=(size, size))
+        centres.append(_apart(rng, centres, footage.side))
+        poses = path(rng, replace(start, centre=centres[-1]), len(footage.frames), speed=4.0 * composition.speed)
+        footage = _with(rng, footage, small, poses, new_id, composition)
+    return footage
+
+
+def _apart(rng: Generator, others: Sequence[tuple[float, float]], side: int) -> tuple[float, float]:
+    """Of some places in the crop the one that is farthest from those that are taken."""
+    places = [(float(x), float(y)) for x, y in rng.uniform(0.08, 0.92, (_HERD_CANDIDATES, 2)) * side]
+    return max(places, key=lambda place: min((math.dist(place, other) for other in others), default=0.0))
+
+
+def _enter(rng: Generator, footage: Footage, cutout: Cutout, composition: Composition) -> Footage:
     """With a cut-out that comes in later; what passes right before the camera is large, and often dark."""
     start = _start(rng, cutout, footage.side, sizes=(0.15, 1.5))
     poses = path(rng, start, len(footage.frames), speed=8.0 * composition.speed)
@@ -148,7 +173,7 @@ def _enter(rng: Generator, footage: Footage, cutout: _Cutout, composition: Compo
     return _with(rng, footage, cutout, poses, 0, composition)
 
 
-def _start(rng: Generator, cutout: _Cutout, side: int, sizes: tuple[float, float]) -> Pose:
+def _start(rng: Generator, cutout: Cutout, side: int, sizes: tuple[float, float]) -> Pose:
     """Somewhere in the crop; `sizes`: the cut-out's longer extent, least and most, in sides."""
     ys, xs = np.nonzero(cutout.mask)
     extent = max(int(np.ptp(ys)), int(np.ptp(xs)), 1)
@@ -162,7 +187,7 @@ def _start(rng: Generator, cutout: _Cutout, side: int, sizes: tuple[float, float
 
 
 def _with(
-    rng: Generator, footage: Footage, cutout: _Cutout, poses: Sequence[Pose], label: int, composition: Composition
+    rng: Generator, footage: Footage, cutout: Cutout, poses: Sequence[Pose], label: int, composition: Composition
 ) -> Footage:
     fields = bends(rng, len(poses), footage.side, composition.bend, composition.speed)
     frames, labels = [], []
@@ -177,7 +202,7 @@ def _with(
 def _numbered(rng: Generator, labels: Sequence[LabelMap], composition: Composition) -> list[LabelMap] | None:
     """Keep some objects of the first frame, numbered from 1; the others become background."""
     ids, counts = np.unique(labels[0], return_counts=True)
-    found = [int(i) for i, n in zip(ids, counts, strict=True) if i not in (0, VOID) and n >= _LEAST_PIXELS]
+    found = [int(i) for i, n in zip(ids, counts, strict=True) if i not in (0, VOID) and n >= composition.least_pixels]
     if len(found) < composition.min_objects:
         return None
     kept = rng.permutation(found)[: composition.max_objects]

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from jobs.training.course import Course
 from jobs.training.events import Events
 from jobs.training.reports import LINE_EVERY, Learned, Log, Reporter
-from jobs.training.settings import Settings
 from jobs.training.validation import Validation
 from model.checkpoint import to_bytes
 from model.network import AFBURR
@@ -59,10 +59,10 @@ class Keeper:
     """Follows a trainer step by step: reports, and now and then validates and saves."""
 
     def __init__(
-        self, settings: Settings, trainer: Trainer, history: History,
+        self, course: Course, trainer: Trainer, history: History,
         *, store: Store, validation: Validation | None, events: Events | None, reporter: Reporter,
     ) -> None:  # fmt: skip
-        self._settings = settings
+        self._course = course
         self._trainer = trainer
         self._history = history
         self._store = store
@@ -76,17 +76,17 @@ class Keeper:
         """For `fit`: the step of this number, from 0, is done."""
         self._durations_s.append(time.monotonic() - self._began)
         self._learned(step, losses)
-        validates = self._validation is not None and self._is_due(step, self._settings.validate_every)
-        if validates or self._is_due(step, self._settings.save_every):
+        validates = self._validation is not None and self._is_due(step, self._course.validate_every)
+        if validates or self._is_due(step, self._course.save_every):
             self._save(step + 1, validates=validates)
         self._began = time.monotonic()
 
     def _is_due(self, step: int, every: int) -> bool:
-        return (step + 1) % every == 0 or step + 1 == self._settings.config.steps
+        return (step + 1) % every == 0 or step + 1 == self._course.config.steps
 
     def _learned(self, step: int, losses: Losses) -> None:
         self._history.recent.append(losses)
-        config = self._settings.config
+        config = self._course.config
         report = Learned(
             step=step + 1,
             steps=config.steps,
@@ -123,10 +123,8 @@ class Keeper:
     def _card(self, done: int) -> dict[str, str]:
         """No clock, host or path of OUTPUT: the same training makes the same file."""
         known = {
-            **self._settings.card,
-            "stage": self._settings.stage.value,
-            "recipe": self._settings.recipe(),
-            "seed": str(self._settings.config.seed),
+            **self._course.described(),
+            "seed": str(self._course.config.seed),
             "steps": str(done),
             "loss": f"{self._history.mean().total:.4f}, mean of {len(self._history.recent)} steps",
             "validation": self._history.validation,

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jobs.training.course import Course
 from jobs.training.reports import Learned, Reporter
 from jobs.training.session import Team, learn
-from jobs.training.settings import Settings
 from jobs.training.validation import Score
 from model.network import AFBURR
 from pipeline.errors import InvalidInput, PipelineError, WorkerLost
 from pipeline.run.ray_cluster import in_ray_cluster
 
 
-def learn_together(settings: Settings, network: AFBURR, reporter: Reporter, *, workers: int) -> None:
-    """Train on workers with a GPU each, or on CPUs where Ray knows no GPU. Paths in `settings` must be absolute.
+def learn_together(course: Course, network: AFBURR, reporter: Reporter, *, workers: int) -> None:
+    """Train on workers with a GPU each, or on CPUs where Ray knows no GPU. Paths in `course` must be absolute.
 
     Raises:
         InvalidInput: the material does not suffice, this machine has too few GPUs, or the extra is not installed.
@@ -40,7 +40,7 @@ def learn_together(settings: Settings, network: AFBURR, reporter: Reporter, *, w
     with _forwarding(reporter) as queue, tempfile.TemporaryDirectory() as folder:
         trainer = TorchTrainer(
             _work,
-            train_loop_config={"settings": settings, "network": network, "queue": queue},
+            train_loop_config={"course": course, "network": network, "queue": queue},
             scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpus > 0),
             run_config=RunConfig(storage_path=folder),
         )
@@ -68,7 +68,7 @@ def _work(config: dict[str, Any]) -> None:
     team = Team(
         device=get_device(), rank=context.get_world_rank(), size=context.get_world_size(), reduce=_sum_over_workers
     )
-    learn(config["settings"], config["network"], _Remote(config["queue"]), team)
+    learn(config["course"], config["network"], _Remote(config["queue"]), team)
 
 
 def _sum_over_workers(tensors: Sequence[Tensor]) -> None:

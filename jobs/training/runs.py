@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from jobs.pictures.encode import encode_jpeg
-from jobs.pictures.label_maps import LabelMap
+from jobs.pictures.label_maps import renumbered
 from jobs.pictures.resize import shrunk
 from jobs.training.sources import RecordedFrame, RecordedSequences, Recording
-from model.result import VOID, Labels
+from model.result import VOID
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.video import open_video
@@ -81,16 +81,9 @@ def _read(
     with open_video(task.video_uri, start_frame=task.start_frame, end_frame=chosen[-1] + 1) as source:
         for frame in source:
             if frame.index in chosen:
-                labels = _numbered(next(found).labels, numbers)
+                labels = renumbered(next(found).labels, numbers)
                 yield RecordedFrame(
                     name=f"{task.video_uri}, frame {frame.index}",
                     picture=encode_jpeg(shrunk(frame.rgb, _SHORTER_SIDE), quality=_JPEG_QUALITY),
                     labels=shrunk(labels, _SHORTER_SIDE, labels=True),
                 )
-
-
-def _numbered(labels: Labels, numbers: Mapping[int, int]) -> LabelMap:
-    """Objects by their number; void where they have none."""
-    ids, inverse = np.unique(labels, return_inverse=True)
-    table = np.array([0 if i == 0 else numbers.get(int(i), VOID) for i in ids], np.uint8)
-    return table[inverse].reshape(labels.shape)

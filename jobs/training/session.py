@@ -1,4 +1,4 @@
-"""A training from its settings to its checkpoints, as the only worker or as one of several."""
+"""A training from its course to its checkpoints, as the only worker or as one of several."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from jobs.training.course import Course
 from jobs.training.events import open_events
 from jobs.training.keeper import Keeper, restore
 from jobs.training.reports import Reporter
-from jobs.training.settings import Settings
 from model.clip import Clip
 from model.network import AFBURR
 from model.runtime import keep_memory
@@ -18,7 +18,6 @@ from model.training import Trainer, fit
 from pipeline.storage.store import Store
 
 _NO_EVENTS = "no TensorBoard events: they need the extra, pip install 'vos-batch[train]'"
-_NO_VALIDATION = "no validation: the --stills hold no picture back (every tenth is, by its name); see --validate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,35 +31,34 @@ class Team:
     """Adds tensors up over all workers, in place."""
 
 
-def learn(settings: Settings, network: AFBURR, reporter: Reporter, team: Team) -> None:
+def learn(course: Course, network: AFBURR, reporter: Reporter, team: Team) -> None:
     """Train, or go on where the last save is. The first worker validates, saves and reports.
 
     Raises:
         InvalidInput: the material does not suffice.
     """
     keep_memory()
-    torch.set_num_threads(settings.torch_threads)
-    curriculum = settings.curriculum()
+    torch.set_num_threads(course.torch_threads)
+    curriculum = course.curriculum()
     network = network.to(team.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer(network, settings.config, team.reduce)
+    trainer = Trainer(network, course.config, team.reduce)
     draw = partial(curriculum.draw, rank=team.rank, workers=team.size)
     if team.rank == 0:
-        _lead(settings, trainer, draw, reporter)
+        _lead(course, trainer, draw, reporter)
     else:
-        restore(Store(settings.output), trainer)
+        restore(Store(course.output), trainer)
         fit(trainer, draw)
 
 
-def _lead(settings: Settings, trainer: Trainer, draw: partial[list[Clip]], reporter: Reporter) -> None:
-    store, validation = Store(settings.output), settings.validation()
+def _lead(course: Course, trainer: Trainer, draw: partial[list[Clip]], reporter: Reporter) -> None:
+    store, validation = Store(course.output), course.validation()
     history = restore(store, trainer)
     if trainer.step_number:
         reporter.note(f"going on from step {trainer.step_number}")
     with open_events(store, trainer.step_number) as events:
-        for missing, text in ((validation is None, _NO_VALIDATION), (events is None, _NO_EVENTS)):
-            if missing:
-                reporter.note(text)
-        keeper = Keeper(
-            settings, trainer, history, store=store, validation=validation, events=events, reporter=reporter
-        )
+        if validation is None and course.if_not_validated:
+            reporter.note(course.if_not_validated)
+        if events is None:
+            reporter.note(_NO_EVENTS)
+        keeper = Keeper(course, trainer, history, store=store, validation=validation, events=events, reporter=reporter)
         fit(trainer, draw, keeper.on_step)

@@ -69,6 +69,11 @@ class Settings:
     card: Mapping[str, str] = field(default_factory=dict)
     """What the checkpoints say beside what the training knows of itself."""
 
+    @property
+    def if_not_validated(self) -> str:
+        """Why: only held-back stills can be missing."""
+        return "no validation: the --stills hold no picture back (every tenth is, by its name); see --validate"
+
     def curriculum(self) -> Curriculum:
         """The clips to learn from. Raises InvalidInput where the material does not suffice."""
         return Curriculum(
@@ -84,13 +89,14 @@ class Settings:
         pictures += read_coco(*self.coco) if self.coco else []
         if not pictures:
             raise InvalidInput("give at least one --stills folder or --coco: pasted objects are cut from them")
+        pictures = usable(pictures)
         videos = self._videos()
         share = self.video_share if videos else 0.0
         bend = _BEND * self.side
         return Composition(
             sources=[MovedStills(pictures, bend=bend), *videos],
             shares=[1 - share, *[share / len(videos) for _ in videos]],
-            cutouts=usable(pictures),
+            cutouts=pictures,
             bend=bend,
             frames=self.frames,
             side=self.side,
@@ -112,10 +118,11 @@ class Settings:
             return composed_validation(self.stills, side=self.side)
         return davis_validation(self.validate.read())
 
-    def recipe(self) -> str:
-        """What the clips are, in words."""
+    def described(self) -> Mapping[str, str]:
+        """What the call says of itself, the stage, and what the clips are."""
         frames = str(self.frames) if self.frames == self.last_frames else f"{self.frames}, at last {self.last_frames},"
-        return (
+        recipe = (
             f"{self.batch} clips of {frames} frames at {self.side} px, up to {self.max_objects} objects, "
             f"speed to {self.max_speed:g}, video share {self.video_share:g}, {self.config.precision}"
         )
+        return {**self.card, "stage": self.stage.value, "recipe": recipe}

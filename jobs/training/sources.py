@@ -15,7 +15,7 @@ from jobs.datasets.masks import read_label_map
 from jobs.pictures.decode import decode_picture
 from jobs.pictures.label_maps import LabelMap
 from jobs.training.motion import Generator, Pose, bends, path, place
-from jobs.training.stills import Still, usable
+from jobs.training.stills import Still
 from model.result import VOID
 from pipeline.errors import InvalidInput
 from pipeline.input.frames import Rgb
@@ -49,13 +49,13 @@ class MovedStills:
     """Stills under a moving camera: affine paths and a changing elastic warp (the paper's pre-training)."""
 
     def __init__(self, stills: Sequence[Still], *, bend: float = 2.0) -> None:
-        """`bend`: how far the warp carries a pixel from frame to frame, in pixels at speed 1."""
-        self._stills = usable(stills)
+        """`stills`: usable ones. `bend`: how far the warp carries a pixel from frame to frame, in pixels at speed 1."""
+        self._stills = stills
         self._bend = bend
 
     def draw(self, rng: Generator, frames: int, side: int, speed: float) -> Footage:
         """One still, moved."""
-        still = self._stills[rng.integers(len(self._stills))]
+        still = self._stills[int(rng.integers(len(self._stills)))]
         start = framing(rng, still.labels, side)
         fields = bends(rng, frames, side, self._bend, speed)
         seen = [

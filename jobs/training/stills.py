@@ -18,8 +18,8 @@ from pipeline.storage.store import Store
 _READERS = 8
 _SHORTER_SIDE = 256
 """Larger pictures of COCO are made smaller, so that a corpus fits into memory; crops are about this size."""
-_SMALLEST_SHARE = 0.015
-"""Objects below this share of the picture are too coarsely outlined to learn from."""
+SMALLEST_SHARE = 0.015
+"""Objects of datasets below this share of the picture are too coarsely outlined to learn from."""
 HELD_BACK = 10
 """Every tenth still, by a hash of its name, is never trained on: the composed clips of the evaluation use them."""
 
@@ -31,11 +31,13 @@ class Still:
     name: str
     picture: Rgb
     labels: LabelMap
+    smallest_share: float = SMALLEST_SHARE
+    """Objects below this share of the picture are not learnt from."""
 
     def object_ids(self) -> list[int]:
         """Objects large enough to learn from."""
         ids, counts = np.unique(self.labels, return_counts=True)
-        least = _SMALLEST_SHARE * self.labels.size
+        least = self.smallest_share * self.labels.size
         return [int(i) for i, n in zip(ids, counts, strict=True) if i not in (0, VOID) and n >= least]
 
 
@@ -88,5 +90,5 @@ def usable(found: Sequence[Still]) -> list[Still]:
     """Those with an object that is large enough. Raises InvalidInput when there is none."""
     kept = [still for still in found if still.object_ids()]
     if not kept:
-        raise InvalidInput(f"none of {len(found)} stills shows an object of {_SMALLEST_SHARE:.1%} of its picture")
+        raise InvalidInput(f"none of {len(found)} stills shows an object of {SMALLEST_SHARE:.1%} of its picture")
     return kept

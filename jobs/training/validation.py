@@ -16,7 +16,7 @@ from jobs.pictures.decode import read_picture
 from jobs.pictures.label_maps import LabelMap
 from jobs.pictures.overlay import blend
 from jobs.pictures.sheet import contact_sheet
-from jobs.training.compose import draw_clip
+from jobs.training.compose import Composition, draw_clip
 from jobs.training.held_back import held_back_composition
 from jobs.training.stills import has_held_back
 from model.clip import Clip
@@ -46,6 +46,8 @@ class Score:
 
     J: float
     F: float
+    by_video: tuple[float, ...]
+    """J&F of each video that has an object to score, mean over its objects."""
     sheet: Rgb
     """Frames of the first video with the masks that were found."""
 
@@ -70,13 +72,18 @@ class Validation:
         """
         shown = _spaced(self.videos[0].num_frames)
         first, pictures = _segmented(network, self.videos[0], shown)
-        others = [score for video in self.videos[1:] for score in _segmented(network, video, ())[0]]
-        if not (first or others):
+        of_videos = [first, *(_segmented(network, video, ())[0] for video in self.videos[1:])]
+        objects = [score for scores in of_videos for score in scores]
+        if not objects:
             raise InvalidInput(f"{self.about}: no object has a mask in two frames; validate on other sequences")
-        mean = mean_scores([*first, *others])
+        mean = mean_scores(objects)
         captions = [f"frame {t}" for t in shown]
-        sheet = contact_sheet(pictures, columns=_SHEET_COLUMNS, width=_SHEET_WIDTH, captions=captions)
-        return Score(J=mean.J, F=mean.F, sheet=sheet)
+        return Score(
+            J=mean.J,
+            F=mean.F,
+            by_video=tuple(mean_scores(scores).J_and_F for scores in of_videos if scores),
+            sheet=contact_sheet(pictures, columns=_SHEET_COLUMNS, width=_SHEET_WIDTH, captions=captions),
+        )
 
 
 def _spaced(num_frames: int) -> list[int]:
@@ -113,10 +120,15 @@ def composed_validation(stills: Sequence[str], *, side: int) -> Validation | Non
     if not folders:
         return None
     composition = held_back_composition(folders, frames=_FRAMES, side=side, objects=_OBJECTS)
-    clips = [draw_clip(np.random.default_rng([_SEED, number]), composition) for number in range(_CLIPS)]
+    return clips_validation(composition, clips=_CLIPS, of="held-back stills")
+
+
+def clips_validation(composition: Composition, *, clips: int, of: str) -> Validation:
+    """So many clips, always the same; `of` what they are composed, for the card."""
+    drawn = [draw_clip(np.random.default_rng([_SEED, number]), composition) for number in range(clips)]
+    frames = f"{composition.frames} frames of {of} at {composition.side} px"
     return Validation(
-        videos=[_of_clip(clip) for clip in clips],
-        about=f"{_CLIPS} composed clips of {_FRAMES} frames of held-back stills at {side} px, seed {_SEED}",
+        videos=[_of_clip(clip) for clip in drawn], about=f"{clips} composed clips of {frames}, seed {_SEED}"
     )
 
 

@@ -48,7 +48,7 @@ class CommittedVideo:
         self.video_id = video_id
         self.size = size
         self._store = store
-        self._paths = paths
+        self.paths = paths
 
     def frames(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Its rows of `frames`, in order."""
@@ -58,27 +58,34 @@ class CommittedVideo:
         """Its rows of `masks`, by frame and object."""
         return self._dataset("masks").to_table(columns=columns)
 
+    def rows(self, table: str, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Its rows of `masks` or `frames`, one by one in their order; in memory is a batch of them.
+
+        Raises FileNotFoundError when they were replaced and removed meanwhile.
+        """
+        for batch in self.batches(table, columns=columns, rows=_ROWS_PER_BATCH):
+            yield from batch.to_pylist()
+
+    def batches(self, table: str, *, columns: Sequence[str] | None = None, rows: int) -> Iterator[pa.RecordBatch]:
+        """The same as batches of at most so many `rows`. Raises as `rows`."""
+        yield from self._dataset(table).to_batches(
+            columns=None if columns is None else list(columns), batch_size=rows, batch_readahead=1, fragment_readahead=1
+        )
+
     def labels(self, frame_indices: Iterable[int]) -> Iterator[FrameLabels]:
         """The label maps of these frames, which ascend; a frame without rows is background.
 
         In memory is a batch of rows and one label map, however long the video is.
         """
-        by_frame = groupby(self._label_rows(), key=itemgetter("frame_index"))
+        by_frame = groupby(self.rows("masks", _LABEL_COLUMNS), key=itemgetter("frame_index"))
         index, rows = next(by_frame, (None, iter(())))
         for wanted in frame_indices:
             while index is not None and index < wanted:
                 index, rows = next(by_frame, (None, iter(())))
             yield _drawn(wanted, rows if index == wanted else (), self.size)
 
-    def _label_rows(self) -> Iterator[dict[str, Any]]:
-        batches = self._dataset("masks").to_batches(
-            columns=_LABEL_COLUMNS, batch_size=_ROWS_PER_BATCH, batch_readahead=1, fragment_readahead=1
-        )
-        for batch in batches:
-            yield from batch.to_pylist()
-
     def _dataset(self, table: str) -> ds.Dataset:
-        return dataset(self._store, [self._paths[table]], SCHEMAS[table])
+        return dataset(self._store, [self.paths[table]], SCHEMAS[table])
 
 
 def committed_videos(output_url: str) -> dict[str, CommittedVideo]:

@@ -25,6 +25,8 @@ from pipeline.storage.store import Store
 
 PROBE = "probe."
 """Begins the name of the throw-away file by which a store is tried."""
+_PROBES = 3
+"""A driver that froze while it tried one may find its file swept, and the store seems to ignore conditions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +105,11 @@ class Lease:
             InvalidOutput: OUTPUT cannot be written, or ignores conditional creates.
             StoreUnavailable: it cannot be reached.
         """
-        self.exclusive, now_s = self._probe()
-        if not self.exclusive:  # a driver that froze here may find its file swept, and look once more
+        for _ in range(_PROBES):
             self.exclusive, now_s = self._probe()
-        if not self.exclusive:
+            if self.exclusive:
+                break
+        else:
             self._accept_ignored_conditions()
         self._take(now_s, above=0)
         self._thread.start()
@@ -127,8 +130,12 @@ class Lease:
                 raise
 
     def rise_above(self, number: int) -> None:
-        """Take a number above `number`, where commits carry higher ones than the drivers' files tell."""
+        """Take a number above `number`, where commits carry higher ones than the drivers' files tell.
+
+        Raises as `refresh`: the commits may be those of a driver that has taken over.
+        """
         if number >= self.number:
+            self.refresh()
             self._take(self.held_s, above=number)
 
     def check(self) -> None:

@@ -153,17 +153,17 @@ def _frame_row(video_id: str, frame: FrameInfo, result: FrameResult) -> dict[str
 
 
 def _mask_rows(video_id: str, frame: FrameInfo, result: FrameResult) -> Iterator[dict[str, object]]:
-    for statistics in result.objects:
+    masks = rle.encode(result.labels, [statistics.object_id for statistics in result.objects])
+    for statistics, mask in zip(result.objects, masks, strict=True):
         yield {
             "video_id": video_id,
             "frame_index": frame.index,
             "timestamp_us": frame.timestamp_us,
-            **_mask_columns(result.labels, statistics),
+            **_mask_columns(result.labels, statistics, mask),
         }
 
 
-def _mask_columns(labels: Labels, statistics: ObjectStatistics) -> dict[str, object]:
-    mask = rle.encode(labels == statistics.object_id)
+def _mask_columns(labels: Labels, statistics: ObjectStatistics, mask: rle.EncodedMask) -> dict[str, object]:
     x, y, w, h = mask.box or (None,) * 4
     return {
         "object_id": statistics.object_id,

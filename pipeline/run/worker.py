@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 
 from model import checkpoint
@@ -245,7 +244,7 @@ def _machine_named() -> Iterator[None]:
 
 def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
     try:
-        return segmenter.step(torch.from_numpy(np.ascontiguousarray(frame.rgb.transpose(2, 0, 1))), prompt)
+        return segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
     except ModelOutOfMemory as error:
         raise OutOfMemory(f"frame {frame.index}: out of memory ({error})", frame.index) from error
     except ModelError as error:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from jobs import cli
@@ -20,6 +19,7 @@ from jobs.segment import app
 from jobs.terminal import launch
 from jobs.terminal.console import interruptible
 from jobs.terminal.launch import report, worker_config
+from jobs.terminal.printable import OneLiner
 from model.checkpoint import to_bytes
 from model.network import untrained
 from pipeline.errors import InvalidCheckpoint
@@ -227,7 +227,7 @@ class TestWrongCalls:
 
 class TestReport:
     def said(self, summary: RunSummary, output: str = "out") -> str:
-        console = Console(file=io.StringIO(), width=200)
+        console = OneLiner(file=io.StringIO(), width=200, markup=False)
         report(summary, console, output=output)
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()

@@ -141,7 +141,8 @@ def test_the_best_is_kept_when_later_ones_are_worse(
     with monkeypatch.context() as patched:
         score_as(patched, [0.3, 0.7, 0.5])
         kill_at_clip(patched, 6)
-        assert isinstance(call(tmp_path / "out", *arguments).exception, Killed)
+        with pytest.raises(Killed):
+            call(tmp_path / "out", *arguments)
     assert card(tmp_path / "out")["steps"] == "3"
     score_as(monkeypatch, [0.6])
     assert call(tmp_path / "out", *arguments).exit_code == 0
@@ -154,7 +155,7 @@ def score_as(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
 
     def scored(_self: Validation, _network: AFBURR) -> Score:
         value = next(given)
-        return Score(J=value, F=value, sheet=np.zeros((8, 8, 3), np.uint8))
+        return Score(J=value, F=value, by_video=(value,), sheet=np.zeros((8, 8, 3), np.uint8))
 
     monkeypatch.setattr(Validation, "score", scored)
 
@@ -175,7 +176,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert call(whole, *arguments).exit_code == 0
     with monkeypatch.context() as patched:
         kill_at_clip(patched, 7)  # in the fourth step, of two clips each
-        assert isinstance(call(killed, *arguments).exception, Killed)
+        with pytest.raises(Killed):
+            call(killed, *arguments)
     assert card(killed)["steps"] == "2"
     assert not equal(weights(whole), weights(killed))
     result = call(killed, *arguments)
@@ -183,7 +185,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert equal(weights(whole), weights(killed))
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """Stands for the end of the process."""
 
 
@@ -218,7 +220,8 @@ def test_killed_between_two_files_it_goes_on_to_the_same_ones(
     arguments, killed = ("--stills", validated, *FOUR_STEPS), tmp_path / "killed"
     with monkeypatch.context() as patched:
         kill_at_write(patched, name, 2)
-        assert isinstance(call(killed, *arguments).exception, Killed)
+        with pytest.raises(Killed):
+            call(killed, *arguments)
     result = call(killed, *arguments)
     assert "going on from step 2" in result.stdout
     assert_same_checkpoints(whole, killed)
@@ -288,7 +291,8 @@ def test_the_log_goes_on_without_gaps_or_repeats(stills: str, tmp_path: Path, mo
     arguments = ("--stills", stills, "--steps", "4", "--save-every", "2")
     with monkeypatch.context() as patched:
         kill_at_clip(patched, 7)
-        call(tmp_path / "out", *arguments)
+        with pytest.raises(Killed):
+            call(tmp_path / "out", *arguments)
     result = call(tmp_path / "out", *arguments)
     lines = log(tmp_path / "out")
     assert [line["step"] for line in lines] == [1, 2, 3, 4]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from model.bank import Rows
 from model.checkpoint import fingerprint
-from model.network import AFBURR, PRESETS, untrained
+from model.network import AFBURR, PRESETS, untrained, with_weights_in
 from model.ops import one_hot
 from model.uncertainty import confidence_loss
 from tests.model.builders import clip, copy_of, follow, network, pictures, prompt, segmenter
@@ -186,3 +186,26 @@ def test_bf16_stays_close_to_fp32() -> None:
     assert rounded.dtype == torch.float32
     assert all(rows.key.dtype == torch.float32 and rows.value.dtype == torch.float32 for rows in memory[0])
     torch.testing.assert_close(rounded.softmax(1), exact.softmax(1), atol=0.03, rtol=0)
+
+
+def test_held_weights_give_what_converted_ones_give() -> None:
+    picture, masks, _ = scene()
+    held = with_weights_in(network(), torch.bfloat16)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        memory = network().memorize(picture, masks)
+        assert torch.equal(held.memorize(picture, masks)[0][1].value, memory[0][1].value)
+        assert torch.equal(held.segment(picture, memory).logits, network().segment(picture, memory).logits)
+
+
+def test_held_weights_leave_the_network_as_it_was() -> None:
+    before = fingerprint(network())
+    held = with_weights_in(network(), torch.bfloat16)
+    assert {p.dtype for p in held.parameters()} == {torch.bfloat16}
+    assert fingerprint(network()) == before
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_weights_have_their_channels_side_by_side(preset: str) -> None:
+    kernels = [p for p in copy_of(network(preset)).parameters() if p.dim() == 4]
+    assert kernels
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)

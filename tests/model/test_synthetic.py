@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.clip import Clip
-from model.synthetic import make_clip
+from model.synthetic import make_clip, make_squares
 
 
 def clip(seed: int = 0, num_frames: int = 12, num_objects: int = 3) -> Clip:
@@ -139,3 +139,34 @@ def test_impossible_clips_are_refused(changed: dict[str, int], message: str) -> 
     asked = {"num_frames": 2, "height": 32, "width": 32, "num_objects": 1} | changed
     with pytest.raises(ValueError, match=message):
         make_clip(0, **asked)
+
+
+@pytest.mark.parametrize("count", [1, 12, 60])
+def test_squares_move_one_pixel_a_frame_and_stay_whole(count: int) -> None:
+    made = make_squares(3, num_frames=40, height=120, width=200, num_objects=count)
+    areas = np.array([np.bincount(labels.ravel(), minlength=count + 1)[1:] for labels in made.labels])
+    assert areas.min() == areas.max() >= 16
+    places = np.array([[_corner(labels, i) for i in range(1, count + 1)] for labels in made.labels])
+    assert (np.abs(np.diff(places, axis=0)).sum(axis=2) == 1).all()
+
+
+def _corner(labels: np.ndarray, object_id: int) -> tuple[int, int]:
+    ys, xs = np.nonzero(labels == object_id)
+    return int(ys.min()), int(xs.min())
+
+
+def test_squares_are_plain_and_differ_in_their_colour() -> None:
+    made = make_squares(0, num_frames=2, height=90, width=90, num_objects=12)
+    colours = {tuple(np.unique(made.frames[0][made.labels[0] == i], axis=0).ravel()) for i in range(13)}
+    assert len(colours) == 13 and {len(colour) for colour in colours} == {3}
+
+
+def test_a_seed_gives_the_same_squares_and_another_one_others() -> None:
+    one, again, other = (make_squares(seed, num_frames=3, height=80, width=80, num_objects=9) for seed in (1, 1, 2))
+    assert np.array_equal(one.frames, again.frames) and np.array_equal(one.labels, again.labels)
+    assert not np.array_equal(one.labels, other.labels)
+
+
+def test_too_many_squares_are_refused() -> None:
+    with pytest.raises(ValueError, match="60 squares do not fit into 16 x 16"):
+        make_squares(0, num_frames=1, height=16, width=16, num_objects=60)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.s3 import servers
-from tests.s3.servers import S3
+from tests.s3.commands import Room, room
+from tests.s3.servers import S3, use
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,26 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         if name.startswith("AWS_") or name in ("RAY_ADDRESS", "RAY_JOB_ID"):
             monkeypatch.delenv(name)
     return monkeypatch
+
+
+@pytest.fixture
+def moto_room(moto_server: S3, environment: pytest.MonkeyPatch) -> Iterator[Room]:
+    """Runs of the command on a server that keeps conditional creates."""
+    use(moto_server, environment)
+    with room(moto_server) as found:
+        yield found
+
+
+@pytest.fixture
+def rclone_room(rclone_server: S3, environment: pytest.MonkeyPatch) -> Iterator[Room]:
+    """Runs of the command on a server that ignores conditional creates."""
+    use(rclone_server, environment)
+    with room(rclone_server, "--not-exclusive") as found:
+        yield found
+
+
+@pytest.fixture(params=["moto_room", "rclone_room"])
+def any_room(request: pytest.FixtureRequest) -> Room:
+    """Each of them."""
+    found: Room = request.getfixturevalue(request.param)
+    return found

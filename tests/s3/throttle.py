@@ -43,7 +43,7 @@ class Throttle:
 @contextmanager
 def throttled(server: S3, throttle: Throttle) -> Iterator[S3]:
     """The same server, through the proxy."""
-    handler = type("Handler", (_Proxy,), {"throttle": throttle, "upstream": server.endpoint.removeprefix("http://")})
+    handler = type("Handler", (Proxy,), {"throttle": throttle, "upstream": server.endpoint.removeprefix("http://")})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, name="throttle", kwargs={"poll_interval": 0.05})
         thread.start()
@@ -54,7 +54,9 @@ def throttled(server: S3, throttle: Throttle) -> Iterator[S3]:
             thread.join()
 
 
-class _Proxy(BaseHTTPRequestHandler):
+class Proxy(BaseHTTPRequestHandler):
+    """Hands requests on to `upstream` and its answers back."""
+
     protocol_version = "HTTP/1.1"  # or clients that say `Expect: 100-continue` wait for ever
     disable_nagle_algorithm = True  # head and body are two writes
     throttle: Throttle
@@ -64,12 +66,12 @@ class _Proxy(BaseHTTPRequestHandler):
         # The body is read in both cases: what is left unread would look like the next request.
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         passes = self.throttle.lets_pass(self.command, self.path)
-        answer = self._forwarded(body) if passes or self.throttle.too_late else _REFUSAL
-        self._send(*(answer if passes else _REFUSAL))
+        answer = self.forwarded(body) if passes or self.throttle.too_late else _REFUSAL
+        self.send(*(answer if passes else _REFUSAL))
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer
 
-    def _forwarded(self, body: bytes) -> Answer:
+    def forwarded(self, body: bytes) -> Answer:
         upstream = http.client.HTTPConnection(self.upstream, timeout=60)
         try:
             # The signature covers Host: it stays what the client sent.
@@ -81,7 +83,7 @@ class _Proxy(BaseHTTPRequestHandler):
         finally:
             upstream.close()
 
-    def _send(self, status: int, headers: list[tuple[str, str]], body: bytes, length: str | None) -> None:
+    def send(self, status: int, headers: list[tuple[str, str]], body: bytes, length: str | None) -> None:
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in _HOP_BY_HOP:

@@ -6,7 +6,7 @@ from jobs.training.reports import Learned
 from jobs.training.validation import Score
 from model.training import Losses
 
-SCORE = Score(J=0.4, F=0.6, sheet=np.zeros((8, 8, 3), np.uint8))
+SCORE = Score(J=0.4, F=0.6, by_video=(0.5,), sheet=np.zeros((8, 8, 3), np.uint8))
 
 
 def losses(total: float) -> Losses:

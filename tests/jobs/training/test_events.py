@@ -16,7 +16,7 @@ from tests.jobs.training.reported import learned
 
 
 def score(value: float) -> Score:
-    return Score(J=value, F=value, sheet=np.full((40, 60, 3), 90, np.uint8))
+    return Score(J=value, F=value, by_video=(value,), sheet=np.full((40, 60, 3), 90, np.uint8))
 
 
 def write(store: Store, *, begin: int, steps: int) -> None:

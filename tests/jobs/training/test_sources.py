@@ -48,13 +48,6 @@ def test_the_same_seed_draws_the_same_footage() -> None:
     assert not np.array_equal(first.frames, other.frames)
 
 
-def test_stills_without_a_large_object_are_never_drawn() -> None:
-    empty = still(1, labels((0, 2, 0, 2)))
-    source = MovedStills([empty, still(2), empty])
-    for seed in range(10):
-        assert any(found.any() for found in source.draw(rng(seed), 2, SIDE, 0.1).labels)
-
-
 # Sequences
 
 

@@ -137,6 +137,15 @@ class TestTaking:
             assert lease.number == 8 and drivers(store) == ["driver.8"]
             lease.check()
 
+    def test_who_was_replaced_does_not_rise_above_its_successor(self, store: Store) -> None:
+        """Frozen while it read the commits, it finds those of the driver that took over."""
+        first = dead_driver(store, "first")
+        with Lease(store, "second", times=LeaseTimes(stale_s=0.0)) as second:
+            pass
+        with pytest.raises(OutputInUse, match="taken over by another driver"):
+            first.rise_above(second.number)
+        assert drivers(store)[-1] == "driver.2"
+
     def test_who_was_frozen_after_its_create_does_not_hold_an_old_number(self, store: Store) -> None:
         """Between its create and its look around, another driver waited, took over and has come and gone."""
         create, to_come = store.create, [True]

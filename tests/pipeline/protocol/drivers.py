@@ -17,7 +17,7 @@ from pipeline.run.config import WorkerConfig
 from pipeline.run.driver import Clocks, run
 from pipeline.storage.store import Store
 from tests.pipeline.finished_pool import FinishedPool
-from tests.pipeline.protocol.world import Driver, Fault, Killed, World
+from tests.pipeline.protocol.world import Driver, Killed, Point, World
 
 INPUTS = "memory://protocol-inputs"
 FROZEN_S = 1000.0
@@ -76,7 +76,7 @@ class InstantPool(FinishedPool):
 
 def drive(world: World, names: str, setting: int, *, name: str = "driver") -> str:
     """One run over these videos with this `max_side`; how it ended."""
-    driver = Driver(name)
+    driver = Driver(name=name)
     config = WorkerConfig(
         output=world.store.url,
         checkpoint="untrained",
@@ -116,7 +116,7 @@ def signal(_world: World, driver: Driver, now: str) -> None:
     driver.stopped = True
 
 
-def freeze(names: str, setting: int) -> Fault:
+def freeze(names: str, setting: int) -> Point:
     """For long; meanwhile another driver does these videos with its own setting."""
 
     def happen(world: World, _driver: Driver, now: str) -> None:
@@ -128,7 +128,7 @@ def freeze(names: str, setting: int) -> Fault:
     return happen
 
 
-FAULTS: Mapping[str, Fault] = {
+EVERYTHING: Mapping[str, Point] = {
     "crash": crash,
     "lost answer": lose_answer,
     "signal": signal,

@@ -1,10 +1,11 @@
-"""A driver freezes at whichever of its operations while another one changes the settings, and thaws."""
+"""A driver is frozen at each operation while another does more, or with other settings: nothing committed is lost."""
 
 import pytest
 
-from tests.pipeline.protocol.histories import BEFORE, hold_at_every_operation
+from tests.pipeline.protocol.proof import KINDS, Record, holds_everywhere
 
 
-@pytest.mark.parametrize("kind", BEFORE)
-def test_beside_other_settings(kind: str) -> None:
-    hold_at_every_operation(kind, "freeze beside other settings")
+@pytest.mark.parametrize("what", ["freeze beside other settings", "freeze beside a superset"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_every_operation(kind: str, what: str, record_property: Record) -> None:
+    holds_everywhere(kind, what, record_property)

@@ -1,0 +1,11 @@
+"""A driver is frozen at each operation while another does the same or fewer videos: nothing committed is lost."""
+
+import pytest
+
+from tests.pipeline.protocol.proof import KINDS, Record, holds_everywhere
+
+
+@pytest.mark.parametrize("what", ["freeze beside the same", "freeze beside a subset"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_every_operation(kind: str, what: str, record_property: Record) -> None:
+    holds_everywhere(kind, what, record_property)
