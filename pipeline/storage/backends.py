@@ -334,7 +334,10 @@ def _connect(protocol: str, _process: int, _settings: tuple[tuple[str, str], ...
         ) from error
     if protocol == "memory":
         return _Memory(filesystem)
-    return _S3(filesystem) if s3 else _Remote(filesystem)
+    if not s3:
+        return _Remote(filesystem)
+    filesystem.retries = 1  # a silent server would cost 25 deadlines a read: five tries, each of them made five times
+    return _S3(filesystem)
 
 
 def _is_temporary(name: str) -> bool:

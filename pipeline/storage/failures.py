@@ -12,7 +12,7 @@ from pipeline.storage.retry import Retry
 T = TypeVar("T")
 
 RETRY = Retry()
-"""For all that is asked of stores; their clients try a few times within two seconds before."""
+"""For all that is asked of stores; where a client has tries of its own they are switched off, or short."""
 DEADLINE_S = 20.0
 """A request that is not answered by then has failed: a store may accept one and stay silent for ever."""
 LONGEST_S = RETRY.total_s + DEADLINE_S
