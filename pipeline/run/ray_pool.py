@@ -205,8 +205,8 @@ class RayPool:
         device = "cpu" if self._config.device == "auto" and not wanted else self._config.device
         self._config = replace(self._config, reserved_gpus=float(wanted), device=device)
         self._crew = Crew(self._start, self._workers or (max(1, int(gpus / wanted)) if wanted else 1))
-        self._crew.start_due(now_s := time.monotonic())
-        self._tell_at_s = now_s + _UNPLACED_S
+        self._crew.start_due(time.monotonic())
+        self._tell_at_s = time.monotonic() + _UNPLACED_S  # of all: to begin with so many takes a while itself
         return self
 
     def __exit__(
