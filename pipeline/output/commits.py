@@ -49,6 +49,11 @@ class Commit:
             raise ValueError(f"commit of {self.video_id}: its row of videos is another video's or identity's")
 
     @property
+    def paths(self) -> set[str]:
+        """Of its files."""
+        return {record.path for record in self.files.values()}
+
+    @property
     def file(self) -> CommitFile:
         """What names it."""
         return CommitFile(safe_name(self.video_id), self.identity, self.driver)

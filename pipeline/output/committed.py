@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import DamagedOutput, StoreUnavailable
 from pipeline.output.commits import Commit, read_if_whole
 from pipeline.output.layout import COMMITS, ROW_TABLES, CommitFile, attempt_of, commit_of, safe_name
+from pipeline.output.listings import videos_files
 from pipeline.output.schema import SCHEMAS, conform, to_table
 from pipeline.storage.store import Store
 
@@ -120,8 +121,7 @@ def _lists_all(current: Mapping[str, Counted], sizes: Mapping[str, int]) -> bool
 
 
 def _read_videos(store: Store, without: Collection[str]) -> dict[str, pa.Table]:
-    listed = (f"videos/{entry.name}" for entry in store.list("videos") if entry.name.endswith(".parquet"))
-    paths = [path for path in listed if path not in without]
+    paths = [path for path in videos_files(store) if path not in without]
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
         return dict(zip(paths, pool.map(lambda path: read_videos_file(store, path), paths), strict=True))
 
@@ -129,7 +129,8 @@ def _read_videos(store: Store, without: Collection[str]) -> dict[str, pa.Table]:
 def read_videos_file(store: Store, path: str) -> pa.Table:
     """A file of `videos` of this version or an earlier one. Raises FileNotFoundError, DamagedOutput."""
     try:
-        return videos_of(store.get(path))
+        # Not a Python file: a thread of Arrow may let go of it while the interpreter exits, and abort.
+        return conform("videos", pq.read_table(pa.BufferReader(store.get(path))))
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
@@ -137,12 +138,6 @@ def read_videos_file(store: Store, path: str) -> pa.Table:
             f"{store.url_of(path)} cannot be read ({error}); delete this file and run again: "
             "it is rebuilt from the commits"
         ) from error
-
-
-def videos_of(data: bytes) -> pa.Table:
-    """Rows of a file of `videos`. Raises ArrowInvalid, OSError."""
-    # Not a Python file: a thread of Arrow may let go of it while the interpreter exits, and abort.
-    return conform("videos", pq.read_table(pa.BufferReader(data)))
 
 
 def rows_by_commit(table: pa.Table) -> dict[CommitFile, int]:

@@ -1,7 +1,6 @@
 """An OUTPUT as it is listed at one moment, and what is wrong with its videos, one by one (for `verify`)."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,10 +11,10 @@ from pipeline.errors import DamagedOutput
 from pipeline.output.commits import Commit, read_commit
 from pipeline.output.contents import fault_of
 from pipeline.output.findings import Finding, Kind
-from pipeline.output.layout import COMMITS, ROW_TABLES, WORK, CommitFile, attempt_of, commit_of
+from pipeline.output.layout import WORK, CommitFile
 from pipeline.output.lease import LeaseTimes, may_be_driven, settled_s
+from pipeline.output.listings import commits_by_video, files_by_video
 from pipeline.output.stored_rows import read_stored_rows
-from pipeline.storage.backends import Entry
 from pipeline.storage.store import Store
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -46,7 +45,7 @@ class Video:
     @property
     def files(self) -> set[str]:
         """Paths of all files that its commits list."""
-        return {record.path for commit in self.commits for record in commit.files.values()}
+        return {path for commit in self.commits for path in commit.paths}
 
 
 class Look:
@@ -57,8 +56,8 @@ class Look:
         self.store = store
         driven = may_be_driven(store)
         # Commits before files: those of a commit were there before it.
-        self.commits = _commits_by_video(store)
-        self.files = _files_by_video(store)
+        self.commits = commits_by_video(store)
+        self.files = files_by_video(store)
         self.rows = read_stored_rows(store)
         self.driven = not alone and (driven or may_be_driven(store))
         """Whether a driver may be about to put things in line."""
@@ -179,20 +178,3 @@ def _about_row(kind: Kind, path: str, what: str, commit: Commit) -> Finding:
 
 def _stray(file: CommitFile, path: str, what: str) -> Finding:
     return Finding(kind=Kind.STRAY_ROW, path=path, what=f"{what}: {file.path}")
-
-
-def _commits_by_video(store: Store) -> Mapping[str, Mapping[CommitFile, Entry]]:
-    found: dict[str, dict[CommitFile, Entry]] = defaultdict(dict)
-    for entry in store.list(COMMITS):
-        if file := commit_of(entry.name):
-            found[file.safe][file] = entry
-    return dict(found)
-
-
-def _files_by_video(store: Store) -> Mapping[str, Mapping[str, Entry]]:
-    found: dict[str, dict[str, Entry]] = defaultdict(dict)
-    for table in ROW_TABLES:
-        for entry in store.list(table):
-            attempt = attempt_of(entry.name)
-            found[attempt.safe if attempt else ""][f"{table}/{entry.name}"] = entry
-    return dict(found)

@@ -141,10 +141,8 @@ class _Repair:
         """Files of the video's attempts that this commit alone lists: whatever else it names belongs to others."""
         if damaged.commit is None:
             return []
-        kept = {
-            record.path for commit in video.commits if commit.file != damaged.file for record in commit.files.values()
-        }
-        return [path for path in self._look.files.get(video.safe, {}) if path in _paths(damaged.commit) - kept]
+        kept = {path for commit in video.commits if commit.file != damaged.file for path in commit.paths}
+        return [path for path in self._look.files.get(video.safe, {}) if path in damaged.commit.paths - kept]
 
     def rebuild_tables(self) -> None:
         """Rows of what counts now, and no file that cannot be read."""
@@ -164,7 +162,3 @@ class _Repair:
         if self._stop():
             raise KeyboardInterrupt
         self._lease.check()
-
-
-def _paths(commit: Commit) -> set[str]:
-    return {record.path for record in commit.files.values()}

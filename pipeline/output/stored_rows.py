@@ -10,6 +10,7 @@ from pipeline.errors import DamagedOutput
 from pipeline.output.commits import Commit
 from pipeline.output.committed import read_videos_file
 from pipeline.output.layout import CommitFile, safe_name
+from pipeline.output.listings import videos_files
 from pipeline.output.schema import SCHEMAS, to_table
 from pipeline.storage.store import Store
 
@@ -53,7 +54,7 @@ class StoredRows:
 def read_stored_rows(store: Store) -> StoredRows:
     """Read all files of `videos`. Raises StoreUnavailable."""
     parts, unreadable = {}, {}
-    for path in [f"videos/{entry.name}" for entry in store.list("videos") if entry.name.endswith(".parquet")]:
+    for path in videos_files(store):
         try:
             parts[path] = read_videos_file(store, path)
         except FileNotFoundError:  # rewritten by a driver

@@ -8,7 +8,6 @@ wake up, between any two requests; so it deletes only what can never be wanted a
   committed the video, so that theirs would come too late; and so old ones that no earlier driver can still commit them.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pipeline.output.commits import Commit, read_if_whole
 from pipeline.output.committed import counts
 from pipeline.output.layout import COMMITS, FOLDERS, ROW_TABLES, WORK, CommitFile, attempt_of, commit_of
 from pipeline.output.lease import PROBE, Lease
+from pipeline.output.listings import NOT_OURS, commits_by_video, files_by_video
 from pipeline.storage.backends import Entry
 from pipeline.storage.store import Store
 
@@ -79,8 +79,9 @@ def sweep(store: Store, what: Sweep) -> Swept:
     are left alone: they are not ours. Raises StoreUnavailable, InvalidOutput.
     """
     # Files before commits: what is committed after the files were listed is not among them.
-    files = _files_by_video(store)
-    commits = _commits_by_video(store)
+    files = files_by_video(store)
+    files.pop(NOT_OURS, None)
+    commits = commits_by_video(store)
     sizes = {path: entry.size for found in files.values() for path, entry in found.items()}
     gone = [path for safe in sorted(files | commits) for path in _of_video(store, what, safe, files, commits, sizes)]
     left = {safe: len(commits[safe].keys() - {commit_of(path.rpartition("/")[2]) for path in gone}) for safe in commits}
@@ -90,23 +91,6 @@ def sweep(store: Store, what: Sweep) -> Swept:
         list(pool.map(store.delete, (path for path in gone if path.startswith(COMMITS))))
         list(pool.map(store.delete, (path for path in gone if not path.startswith(COMMITS))))
     return Swept(deleted=len(gone), waiting=sum(number - 1 for number in left.values() if number > 1))
-
-
-def _files_by_video(store: Store) -> dict[str, dict[str, Entry]]:
-    found: dict[str, dict[str, Entry]] = defaultdict(dict)
-    for table in ROW_TABLES:
-        for entry in store.list(table):
-            if attempt := attempt_of(entry.name):
-                found[attempt.safe][f"{table}/{entry.name}"] = entry
-    return dict(found)
-
-
-def _commits_by_video(store: Store) -> dict[str, dict[CommitFile, Entry]]:
-    found: dict[str, dict[CommitFile, Entry]] = defaultdict(dict)
-    for entry in store.list(COMMITS):
-        if file := commit_of(entry.name):
-            found[file.safe][file] = entry
-    return dict(found)
 
 
 def _of_video(
@@ -136,7 +120,7 @@ def _of_video(
 
 
 def _paths(read: Mapping[CommitFile, Commit | None], chosen: Iterable[CommitFile]) -> set[str]:
-    return {record.path for file in chosen if (commit := read[file]) for record in commit.files.values()}
+    return {path for file in chosen if (commit := read[file]) for path in commit.paths}
 
 
 def _may_go(what: Sweep, file: CommitFile, commits: Mapping[CommitFile, Entry], whole: Sequence[CommitFile]) -> bool:

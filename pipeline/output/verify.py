@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pipeline.output.findings import Finding, Kind, Report
 from pipeline.output.layout import COMMITS, CommitFile, attempt_of, commit_of
+from pipeline.output.listings import NOT_OURS
 from pipeline.output.look import Look, Video
 from pipeline.output.marker import check_output
 from pipeline.storage.store import Store
@@ -44,7 +45,7 @@ def verify(
             tally.add(look, list(pool.map(look.video, batch)))
             done += len(batch)
             on_progress(done, len(names))
-    for safe in sorted(look.files.keys() - look.commits.keys() - {""}):  # "": not ours
+    for safe in sorted(look.files.keys() - look.commits.keys() - {NOT_OURS}):
         tally.found += look.orphans(safe, None)
     return tally.report(look)
 

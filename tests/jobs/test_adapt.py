@@ -11,13 +11,11 @@ from typer.testing import CliRunner, Result
 
 from jobs import adapt
 from jobs.cli import app
-from jobs.training import curriculum
-from jobs.training.compose import Composition, draw_clip
 from jobs.training.validation import Score, Validation
-from model.clip import Clip
 from model.network import AFBURR
 from pipeline.input.weights import load_network, read_card
 from pipeline.storage.store import Store
+from tests.jobs.training.killed import Killed, kill_at_clip
 from tests.pipeline.corpus import Corpus, copy_corpus, write_rows
 
 SIZES = ("--init", "untrained", "--side", "32", "--precision", "fp32")
@@ -99,21 +97,6 @@ def test_killed_it_goes_on_to_the_same_weights(corpus: Corpus, tmp_path: Path, m
     assert "going on from step 2" in result.output
     assert torch.equal(weights(whole), weights(killed))
     assert read_card(str(whole)) == read_card(str(killed))
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-def kill_at_clip(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    left = iter(range(number))
-
-    def draw(rng: np.random.Generator, composition: Composition) -> Clip:
-        if next(left, None) is None:
-            raise Killed
-        return draw_clip(rng, composition)
-
-    monkeypatch.setattr(curriculum, "draw_clip", draw)
 
 
 def test_another_call_begins_anew(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

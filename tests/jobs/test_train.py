@@ -26,6 +26,7 @@ from model.clip import Clip
 from model.network import AFBURR, untrained
 from pipeline.storage.store import Store
 from tests.jobs.material import held_back, still, trainable, write_sequence, write_stills
+from tests.jobs.training.killed import Killed, kill_at_clip
 
 ROOT = Path(__file__).parents[2]
 FOUR_STEPS = ("--steps", "4", "--save-every", "2", "--validate-every", "3")
@@ -183,22 +184,6 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     result = call(killed, *arguments)
     assert result.exit_code == 0 and "going on from step 2" in result.stdout
     assert equal(weights(whole), weights(killed))
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-def kill_at_clip(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Counted from 0."""
-    left = iter(range(number))
-
-    def draw(rng: np.random.Generator, composition: Composition) -> Clip:
-        if next(left, None) is None:
-            raise Killed
-        return draw_clip(rng, composition)
-
-    monkeypatch.setattr(curriculum, "draw_clip", draw)
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from http.server import ThreadingHTTPServer
+from dataclasses import dataclass
 from typing import Literal
 
+from tests.s3.proxy import Proxy, proxied
 from tests.s3.servers import S3
-from tests.s3.throttle import Proxy
 
 Stage = Literal["continue", "body", "answer"]
 _LOOK_S = 0.02
@@ -71,16 +70,11 @@ def operation_of(method: str, path: str) -> str:
 @contextmanager
 def stalling(server: S3, stalls: Stalls) -> Iterator[S3]:
     """The same server, through the proxy."""
-    handler = type("Handler", (_Stalling,), {"stalls": stalls, "upstream": server.endpoint.removeprefix("http://")})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, name="stalls", kwargs={"poll_interval": 0.05})
-        thread.start()
+    with proxied(server, _Stalling, stalls=stalls) as through:
         try:
-            yield replace(server, endpoint=f"http://127.0.0.1:{proxy.server_port}")
+            yield through
         finally:
             stalls.end()
-            proxy.shutdown()
-            thread.join()
 
 
 class _Stalling(Proxy):
