@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from jobs.datasets import listing
 from jobs.evaluation.comparison import Comparison, compare
 from jobs.terminal.console import exit_on_error, stdout
+from jobs.terminal.printable import cell
 from model.estimate import Estimate
 
 
@@ -31,8 +31,7 @@ def _show(found: Comparison, console: Console) -> None:
 
 
 def _add(table: Table, name: str, before: float, after: float, difference: float) -> None:
-    # Text: an id with brackets is no markup.
-    table.add_row(Text(name), f"{before:.3f}", f"{after:.3f}", f"{difference:+.3f}")
+    table.add_row(cell(name), f"{before:.3f}", f"{after:.3f}", f"{difference:+.3f}")
 
 
 def _error(found: Estimate) -> str:

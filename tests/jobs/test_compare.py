@@ -92,3 +92,10 @@ def test_it_reads_what_evaluate_writes(tmp_path: Path) -> None:
         scored = CliRunner().invoke(cli.app, arguments)
         assert "mean over sequences: J&F 0." in scored.output and "standard error unknown" in scored.output
     assert call(tmp_path / "old.parquet", tmp_path / "new.parquet").exit_code == 0
+
+
+def test_escapes_in_ids_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    evil = {"a\x1b[31m": 0.2, "b\nmean": 0.5}
+    result = call(write(tmp_path / "1.parquet", evil), write(tmp_path / "2.parquet", evil))
+    assert result.exit_code == 0 and "\x1b" not in result.output
+    assert "a\\x1b[31m" in result.output and "b\\nmean" in result.output
