@@ -4,7 +4,7 @@ Legend: H, W size of a picture in pixels; N corners.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,15 +88,19 @@ def of_rle(value: object, size: Size, where: str) -> Shape:
 
 
 def as_object(object_id: int, shape: Shape, size: Size) -> PromptObject:
-    """An object of a manifest that has its place in a picture. Raises InvalidPrompt for a shape that has none."""
+    """An object of a manifest. Raises InvalidPrompt for a shape that is none, or has no place in the picture."""
     ((kind, value),) = shape.items()
-    if kind == "rle":
-        return PromptObject.of_rle(object_id, value)
-    if kind == "polygons":
-        mask_of_shape(found := PromptObject.of_polygons(object_id, value), size)
-    else:
-        pixels_of_box(found := PromptObject.of_box(object_id, value), size)
+    found = _MAKE[kind](object_id, value)
+    if kind == "box":
+        pixels_of_box(found, size)  # of the others the pixels are looked at anyway
     return found
+
+
+_MAKE: Mapping[str, Callable[[int, Any], PromptObject]] = {
+    "rle": PromptObject.of_rle,
+    "polygons": PromptObject.of_polygons,
+    "box": PromptObject.of_box,
+}
 
 
 def is_empty(shape: Shape) -> bool:
@@ -104,6 +108,15 @@ def is_empty(shape: Shape) -> bool:
     if "rle" not in shape:
         return False
     return not any(uncompressed(shape["rle"]["counts"])[1::2])
+
+
+def pixels_of(found: PromptObject, size: Size) -> NDArray[np.bool_]:
+    """Its pixels [H, W]; of a box all. Raises InvalidPrompt."""
+    if found.kind != "box":
+        return mask_of_shape(found, size)
+    inside = np.zeros(size, bool)
+    inside[pixels_of_box(found, size).inside] = True
+    return inside
 
 
 def union(shapes: Sequence[Shape], size: Size) -> Shape:
@@ -114,9 +127,5 @@ def union(shapes: Sequence[Shape], size: Size) -> Shape:
         return {"polygons": [ring for shape in shapes for ring in shape["polygons"]]}
     covered = np.zeros(size, bool)
     for shape in shapes:
-        found = as_object(1, shape, size)
-        if found.kind == "box":
-            covered[pixels_of_box(found, size).inside] = True
-        else:
-            covered |= mask_of_shape(found, size)
+        covered |= pixels_of(as_object(1, shape, size), size)
     return of_mask(covered)

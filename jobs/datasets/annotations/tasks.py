@@ -1,7 +1,12 @@
 """Rows of a manifest from annotated videos: which objects there are, and what prompts them."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from jobs.datasets.annotations import shapes
 from jobs.datasets.annotations.annotated import AnnotatedFrame, AnnotatedVideo, Drawn, Shape, Size
@@ -101,7 +106,7 @@ def _tracked(video: AnnotatedVideo, source: Source, frames: Sequence[_Frame], ev
         if objects or gone:
             prompts.append(_prompt(frame, [*(_absent(number, frame.size()) for number in gone), *objects]))
     classes = {numbers[one.track]: one.class_name for frame in reversed(frames) for one in frame.frame.drawn}
-    renamed = {str(number): track for track, number in numbers.items() if track != number}
+    renamed = {str(number): track for track, number in numbers.items() if str(track) != str(number)}
     return _row(video, source, frames, prompts, classes, {"tracks": renamed} if renamed else {})
 
 
@@ -123,33 +128,62 @@ def _as_id(track: int | str | None) -> int | None:
 def _objects(
     frame: _Frame, parts: Mapping[Hashable, Sequence[Drawn]], numbers: Mapping[Hashable, int]
 ) -> list[PromptObject]:
-    """Those that have a pixel."""
+    """Those that have a pixel, each with one that no other on top of it has."""
     if not parts:
         return []
     size = frame.size()
-    found = [(numbers[key], drawn[0].where, _shape(drawn, size)) for key, drawn in parts.items()]
-    return [_object(number, shape, size, where) for number, where, shape in found if shape is not None]
+    found = [_Layer.of(numbers[key], drawn, size) for key, drawn in parts.items()]
+    layers = [layer for layer in found if layer is not None]
+    hidden = _hidden(layers)
+    shown = [layer for layer in layers if layer not in hidden] + hidden  # who draws a small one means it to be seen
+    if buried := _hidden(shown):
+        raise InvalidInput(f"{buried[0].where}: other objects of its frame cover all of it; remove it, or them")
+    return [layer.found for layer in shown]
 
 
-def _shape(drawn: Sequence[Drawn], size: Size) -> Shape | None:
-    found = []
-    for one in drawn:
-        shape = one.draw(size)
-        try:
-            found += [] if shapes.is_empty(shape) else [shape]
-        except InvalidPrompt as error:
-            raise error.about(one.where) from error
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Layer:
+    """An object of a frame and its pixels [H, W]."""
+
+    found: PromptObject
+    pixels: NDArray[np.bool_]
+    where: str
+
+    @classmethod
+    def of(cls, number: int, drawn: Sequence[Drawn], size: Size) -> Self | None:
+        """None: it has no pixel."""
+        parts = [shape for one in drawn if (shape := _part(one, size)) is not None]
+        if not parts:
+            return None
+        with _about(drawn[0].where):
+            found = shapes.as_object(number, shapes.union(parts, size), size)
+            return cls(found=found, pixels=shapes.pixels_of(found, size), where=drawn[0].where)
+
+
+def _part(drawn: Drawn, size: Size) -> Shape | None:
+    """None: it has no pixel."""
+    shape = drawn.draw(size)
+    with _about(drawn.where):
+        return None if shapes.is_empty(shape) else shape
+
+
+@contextmanager
+def _about(where: str) -> Iterator[None]:
     try:
-        return shapes.union(found, size) if found else None
-    except InvalidPrompt as error:
-        raise error.about(drawn[0].where) from error
-
-
-def _object(number: int, shape: Shape, size: Size, where: str) -> PromptObject:
-    try:
-        return shapes.as_object(number, shape, size)
+        yield
     except InvalidPrompt as error:
         raise error.about(where) from error
+
+
+def _hidden(layers: Sequence[_Layer]) -> list[_Layer]:
+    """Those of which later ones leave nothing."""
+    covered: NDArray[np.bool_] = np.zeros_like(layers[0].pixels) if layers else np.zeros(0, bool)
+    hidden = []
+    for layer in reversed(layers):
+        if not (layer.pixels & ~covered).any():
+            hidden.append(layer)
+        covered = covered | layer.pixels
+    return hidden[::-1]
 
 
 def _absent(number: int, size: Size) -> PromptObject:

@@ -38,6 +38,7 @@ def test_each_object_is_prompted_where_it_is_first_seen(output: Output, tmp_path
     exported(output, name, tmp_path / "to", manifest=output.manifest, classes=True, frames=Frames.COPY)
     tasks = built(name, tmp_path / "to", tmp_path)
     assert same(masks_of(tasks), first_of(from_zero(output.truth)))
+    assert not any("tracks" in task.metadata for task in tasks)
     named = {task.video_id: task.metadata.get("classes", {}) for task in tasks}
     if name != "sa-v":
         assert {
