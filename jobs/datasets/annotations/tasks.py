@@ -77,7 +77,13 @@ def _placed(video: AnnotatedVideo, source: Source) -> list[_Frame]:
             "--images"
         )
     placed = [_Frame(index=found[id(frame)] or 0, frame=frame, source=source) for frame in shown]
-    return sorted(placed, key=lambda one: one.index)
+    placed.sort(key=lambda one: one.index)
+    if source.names and placed[-1].index >= len(source.names):
+        raise InvalidInput(
+            f"{video.where}: frame {placed[-1].index} has objects, but {source.url} has {len(source.names)} pictures; "
+            "name the folder of all frames with --images"
+        )
+    return placed
 
 
 def _numbered(video: AnnotatedVideo, source: Source, frames: Sequence[_Frame]) -> VideoTask:
