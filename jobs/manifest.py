@@ -45,7 +45,7 @@ def check_command(
     """Open every video and mask of a manifest and report all faults."""
     console = stdout()
     with exit_on_error():
-        good, faults = check(
+        good, faults, notes = check(
             manifest,
             output=output,
             binary_masks=binary_masks,
@@ -54,6 +54,8 @@ def check_command(
             readers=readers,
             shown=_shown_on(console),
         )
+    for note in notes:
+        console.print(f"note: {note}")
     for fault in faults:
         console.print(str(fault))
     if faults:
