@@ -94,9 +94,10 @@ def _classes(regions: Sequence[Mapping[str, Any]]) -> Mapping[Any, str]:
     """By region: a region may be told in two records, one of its shape and one of its label."""
     found = {}
     for region in regions:
-        kind = str(region.get("type", ""))
-        labels = region["value"].get(kind) if isinstance(region.get("value"), dict) else None
-        if kind.endswith("labels") and isinstance(labels, list) and labels:
+        value = region.get("value")
+        value = value if isinstance(value, dict) else {}
+        labels = value.get(str(region.get("type")), value.get("labels"))
+        if isinstance(labels, list) and labels:
             found[region.get("id")] = str(labels[0])
     return found
 

@@ -6,6 +6,7 @@ the number of frames says, or `first_frame` and `every` that exports of this pro
 """
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from jobs.datasets import listing
@@ -18,6 +19,7 @@ from pipeline.storage.store import Store
 from pipeline.storage.urls import absolute_url, name_of, parent_url
 
 _WHAT = "SA-V's JSON file of masklets"
+_USUAL = 4
 _SUFFIXES = ("_manual.json", "_auto.json")
 
 
@@ -79,11 +81,16 @@ def _spread(content: Mapping[str, Any], frames: int, url: str) -> tuple[int, int
     """The first annotated frame of the video, and the distance of the next."""
     first, every = content.get("first_frame", 0), content.get("every")
     if every is None:
-        count = content.get("video_frame_count")
-        every = max(1, round(shapes.number(count, url, "video_frame_count") / frames)) if count and frames else 1
+        every = _every(shapes.number(content.get("video_frame_count", frames), url, "video_frame_count"), frames)
     if type(first) is not int or type(every) is not int or first < 0 or every < 1:
         raise InvalidInput(f"{url}: first_frame {first!r} and every {every!r} are no numbers of frames; correct them")
     return first, every
+
+
+def _every(frames: float, annotated: int) -> int:
+    if ceil(frames / _USUAL) == annotated:
+        return _USUAL
+    return max(1, ceil(frames / annotated)) if annotated else 1
 
 
 def _drawn(masks: Sequence[Any], ids: Sequence[Any], where: str) -> list[Drawn]:

@@ -143,7 +143,7 @@ def _objects(
     hidden = _hidden(layers)
     shown = [layer for layer in layers if layer not in hidden] + hidden  # who draws a small one means it to be seen
     if buried := _hidden(shown):
-        raise InvalidInput(f"{buried[0].where}: other objects of its frame cover all of it; remove it, or them")
+        raise InvalidInput(f"{buried[0].where}: other objects of its frame cover all of it; remove one of them")
     return [layer.found for layer in shown]
 
 
@@ -182,10 +182,11 @@ def _about(where: str) -> Iterator[None]:
 
 
 def _hidden(layers: Sequence[_Layer]) -> list[_Layer]:
-    """Those of which later ones leave nothing."""
-    covered: NDArray[np.bool_] = np.zeros_like(layers[0].pixels) if layers else np.zeros(0, bool)
+    """Those of which later ones leave nothing; of boxes nobody knows yet what they will cover."""
+    exact = [layer for layer in layers if layer.found.kind != "box"]
+    covered: NDArray[np.bool_] = np.zeros_like(exact[0].pixels) if exact else np.zeros(0, bool)
     hidden = []
-    for layer in reversed(layers):
+    for layer in reversed(exact):
         if not (layer.pixels & ~covered).any():
             hidden.append(layer)
         covered = covered | layer.pixels
