@@ -51,6 +51,10 @@ class Fields:
         """Whether it is there and not null."""
         return self._values.get(name) is not None
 
+    def value(self, name: str) -> Any:
+        """What it holds, whatever that is; None if absent."""
+        return self._values.get(name)
+
     def text(self, name: str) -> str:
         """What must be there, not blank; '' with a fault."""
         value = self._values.get(name)
@@ -102,6 +106,14 @@ class Fields:
             for position, item in enumerate(value)
         ]
 
+    def object_id(self, name: str) -> int | None:
+        """What must be there: an id of an object; None with a fault."""
+        value: Any = self._values.get(name)
+        if _is_object_id(value):
+            return int(value)
+        self._wrong(name, f"an object id from 1 to {_MOST_ID} ({VOID} is void)")
+        return None
+
     def object_ids(self, name: str) -> tuple[int, ...] | None:
         """Different ids of objects, ascending; None if absent or with a fault."""
         value = self._values.get(name)
@@ -115,7 +127,7 @@ class Fields:
         return tuple(sorted(value))
 
     def _wrong(self, name: str, expected: str) -> None:
-        self.fault(f"{name} is {shown(self._values[name])}, expected {expected}")
+        self.fault(f"{name} is {shown(self._values.get(name))}, expected {expected}")
 
 
 def _is_unicode(text: str) -> bool:

@@ -20,13 +20,30 @@ from pipeline.errors import InvalidManifest
 _NUMBERS = ("mask_frame", "start_frame", "end_frame", "num_frames", "height", "width")
 COLUMNS = ("video_id", "video_uri", "prompts", "mask_uri", *_NUMBERS, "metadata")
 """Of a row; `mask_uri` and `mask_frame` stand for one prompt."""
-PROMPT_COLUMNS = ("frame_index", "mask_uri", "object_ids")
+PROMPT_COLUMNS = ("frame_index", "mask_uri", "objects", "object_ids")
 """Of an item of `prompts`."""
+KINDS = ("rle", "polygons", "box")
+"""What an item of `objects` may give; one of them."""
+OBJECT_COLUMNS = ("object_id", *KINDS)
+"""Of an item of `objects`."""
 _JSON = ("prompts", "metadata")
 _LONGEST_CELL = 1 << 30
 _WHOLE = re.compile(r"[+-]?\d+")
+_OBJECT = pa.struct(
+    [
+        ("object_id", pa.int32()),
+        ("rle", pa.struct([("size", pa.list_(pa.int64())), ("counts", pa.string())])),
+        ("polygons", pa.list_(pa.list_(pa.float64()))),
+        ("box", pa.list_(pa.float64())),
+    ]
+)
 _PROMPT = pa.struct(
-    [("frame_index", pa.int64()), ("mask_uri", pa.string()), ("object_ids", pa.list_(pa.int32()))]  # null: by the mask
+    [
+        ("frame_index", pa.int64()),
+        ("mask_uri", pa.string()),
+        ("objects", pa.list_(_OBJECT)),
+        ("object_ids", pa.list_(pa.int32())),  # null: by the mask, or the objects
+    ]
 )
 _SCHEMA = pa.schema(
     [("video_id", pa.string()), ("video_uri", pa.string()), ("prompts", pa.list_(_PROMPT))]

@@ -77,7 +77,10 @@ class VideoWorker:
         self._stopped = threading.Event()
         self._watch = Watch(config.patience)
         self._prefetch = Prefetch(
-            binary_masks=config.binary_masks, queue_frames=config.queue_frames, max_pixels=config.max_pixels
+            binary_masks=config.binary_masks,
+            queue_frames=config.queue_frames,
+            max_pixels=config.max_pixels,
+            box_masks=config.box_masks,
         )
 
     def setup(self) -> None:
@@ -188,7 +191,8 @@ class VideoWorker:
                 if self._stopped.is_set():
                     raise Interrupted(f"stopped before frame {frame.index}")
                 with seconds.spent_on("network"):
-                    result = _step(segmenter, frame, video.prompts.get(frame.index))
+                    prompt = video.prompts.on(frame.index, frame.rgb)
+                    result = _step(segmenter, frame, prompt)
                 with seconds.spent_on("write"):
                     rows.add((frame, result))
                 self.counts += WorkerCounts(frames_done=1)
