@@ -1,20 +1,26 @@
-"""`vos-batch manifest build` and `vos-batch manifest check`: which videos to segment, and whether that works."""
+"""`vos-batch manifest build`, `check` and `preview`: which videos to segment, and whether that will work."""
 
 import shlex
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import track
 
 from jobs.datasets.check import READERS, check
+from jobs.datasets.doubts import ORDER
 from jobs.datasets.manifests import Layout, PromptChoice, build
+from jobs.datasets.preview import PAGE, Looks, preview
+from jobs.datasets.preview import READERS as PREVIEW_READERS
 from jobs.terminal.console import WRONG_CALL, exit_on_error, stdout
-from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, MaxPixelsOption
+from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, BoxMasksOption, MaxPixelsOption
+from model.segmenter import SegmenterConfig
 from pipeline.input.frames import MAX_PIXELS
-from pipeline.input.inspection import Inspection
 from pipeline.input.origin import Allowed
+from pipeline.storage.store import Store
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -24,10 +30,10 @@ def manifest() -> None:
     """Say which videos to segment and which masks prompt them."""
 
 
-def _shown_on(console: Console) -> Callable[[Iterable[Inspection], int], Iterable[Inspection]]:
+def _shown_on(console: Console, what: str) -> Callable[[Iterable[T], int], Iterable[T]]:
     if not console.is_terminal:
-        return lambda inspections, _: inspections
-    return lambda inspections, total: track(inspections, "opening videos and masks", total=total, console=console)
+        return lambda done, _: done
+    return lambda done, total: track(done, what, total=total, console=console)
 
 
 @app.command("check")
@@ -52,7 +58,7 @@ def check_command(
             max_pixels=max_pixels,
             allowed=Allowed(local=allow_local, http=allow_http),
             readers=readers,
-            shown=_shown_on(console),
+            shown=_shown_on(console, "opening videos and masks"),
         )
     for note in notes:
         console.print(f"note: {note}")
@@ -64,6 +70,45 @@ def check_command(
         console.print(f"{len(faults)} faults in {rows} rows, {good} videos are fine{not_written}")
         raise typer.Exit(WRONG_CALL)
     console.print(f"{good} videos are fine" + (f", wrote {output}" if output else ""))
+
+
+@app.command("preview")
+def preview_command(
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Manifest: path or URL.")],
+    to: Annotated[str, typer.Option(metavar="DIR", help="Folder for the pictures and the page: path or URL; empty.")],
+    binary_masks: BinaryMasksOption = False,
+    box_masks: BoxMasksOption = "grabcut",
+    max_side: Annotated[int, typer.Option(min=0, help="As for segment.")] = SegmenterConfig.max_side,
+    min_side: Annotated[int, typer.Option(min=0, help="As for segment.")] = SegmenterConfig.min_side,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    allow_local: AllowLocalOption = False,
+    allow_http: AllowHttpOption = False,
+    readers: Annotated[int, typer.Option(min=1, help="Videos looked at at a time.")] = PREVIEW_READERS,
+) -> None:
+    """Draw every object's first mask on its frame, doubtful ones first."""
+    console = stdout()
+    with exit_on_error():
+        drawn = preview(
+            manifest,
+            to,
+            looks=Looks(
+                binary_masks=binary_masks,
+                box_masks=box_masks,
+                segmenter=SegmenterConfig(max_side=max_side, min_side=min_side),
+                max_pixels=max_pixels,
+            ),
+            allowed=Allowed(local=allow_local, http=allow_http),
+            readers=readers,
+            shown=_shown_on(console, "drawing first masks"),
+        )
+    for fault in drawn.faults:
+        console.print(str(fault))
+    console.print(f"wrote {drawn.pictures} pictures of {drawn.videos} videos: {Store(to).url_of(PAGE)}")
+    for doubt in ORDER:
+        if number := drawn.doubtful[doubt]:
+            console.print(f"{number} {doubt}")
+    if drawn.faults:
+        raise typer.Exit(WRONG_CALL)
 
 
 @app.command("build")

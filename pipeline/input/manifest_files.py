@@ -68,9 +68,14 @@ class _Format(NamedTuple):
     write: Callable[[Sequence[Mapping[str, Any]]], bytes]
 
 
+def is_manifest(name: str) -> bool:
+    """Whether it ends as the name of a manifest does."""
+    return _suffix(name) in _FORMATS
+
+
 def check_format(name: str) -> None:
     """Raise InvalidManifest, naming the formats, unless `name` ends as a manifest does; nothing is read."""
-    if _suffix(name) not in _FORMATS:
+    if not is_manifest(name):
         raise InvalidManifest(f"{name}: a manifest is a file that ends in {', '.join(_FORMATS)}")
 
 

@@ -30,6 +30,10 @@ class FramePrompt(Prompt):
     overlap: int = 0
     """Pixels that several objects were given; the last of them has them."""
 
+    def approximations(self) -> dict[int, bool]:
+        """By object whether its mask follows a box."""
+        return {object_id: object_id in self.approximate for object_id in self.object_ids}
+
 
 class Prompts(Mapping[int, FramePrompt]):
     """The prompts of one video by ascending frame index, one a frame.
@@ -161,10 +165,12 @@ def _check_seen(labels: Labels, shown: set[int], name: str) -> None:
 
 
 def _combine(one: FramePrompt, other: FramePrompt, name: str, *, strict: bool) -> FramePrompt:
-    """Both prompts of one frame as one: void is what no mask gives to an object and some mask calls void.
+    """Both prompts of a frame, of different objects: void is what no mask gives to an object and some mask calls void.
 
     Files that contradict each other are refused (`strict`), as there is no saying which is right.
     """
+    if both := sorted(set(one.object_ids).intersection(other.object_ids)):
+        raise InvalidPrompt(f"{name}, object {both[0]}: is in two prompts of this frame; keep one of them")
     contested = int(np.count_nonzero(_objects(one) & _objects(other)))
     if contested and strict:
         raise InvalidPrompt(
