@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
+import numpy as np
+
 from jobs.datasets.doubts import ORDER, Doubt, doubts_of
 from jobs.datasets.page import Card, Page
 from jobs.pictures.colours import object_colour
@@ -26,7 +28,7 @@ from pipeline.input.frames import MAX_PIXELS, Frame, Rgb
 from pipeline.input.manifest import NOTHING_ELSE, VideoTask, parse_manifest
 from pipeline.input.origin import Allowed
 from pipeline.input.prompts import FramePrompt, Prompts, load_prompts
-from pipeline.input.shapes import pixels_of_box
+from pipeline.input.shapes import Box, Mask, pixels_of_box
 from pipeline.input.video import open_video
 from pipeline.storage.store import Store
 
@@ -35,6 +37,7 @@ READERS = 4
 PAGE = "index.html"
 _WIDTH = 640
 _QUALITY = 85
+_MARK, _ROOM = (255, 255, 255), 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +167,8 @@ def _card(
     assert prompt is not None
     height, width = prompt.labels.shape
     doubts = doubts_of(prompt, looks.segmenter.network_size(height, width))
-    store.put(name, encode_jpeg(_picture(task, frame, prompt), quality=_QUALITY))
+    small = [i for i in new if {Doubt.TINY, Doubt.LOST} & set(doubts[i])]
+    store.put(name, encode_jpeg(_picture(task, frame, prompt, small), quality=_QUALITY))
     lines = [f"{prompt.overlap:,} pixels are in several objects"] if prompt.overlap else []
     all_doubts = {doubt for object_id in new for doubt in doubts[object_id]} | ({Doubt.OVERLAP} if lines else set())
     return Card(
@@ -177,11 +181,22 @@ def _card(
     )
 
 
-def _picture(task: VideoTask, frame: Frame, prompt: FramePrompt) -> Rgb:
-    """The frame with all masks of its prompt, and the boxes that some are made of."""
+def _picture(task: VideoTask, frame: Frame, prompt: FramePrompt, small: Iterable[int]) -> Rgb:
+    """The frame with all masks of its prompt, the boxes that some are made of, and a mark around the small ones."""
     rgb = blend(frame.rgb, prompt.labels)
     for source in task.prompts:
         for given in source.objects if source.frame_index == frame.index else ():
             if given.kind == "box":
                 draw_box(rgb, pixels_of_box(given, prompt.labels.shape), object_colour(given.object_id))
-    return scaled(rgb, min(_WIDTH, rgb.shape[1]))
+    width = min(_WIDTH, rgb.shape[1])
+    shown = scaled(rgb, width)
+    for object_id in small:
+        draw_box(shown, _around(prompt.labels == object_id, width / rgb.shape[1]), _MARK)
+    return shown
+
+
+def _around(mask: Mask, scale: float) -> Box:
+    """The box of a mask with room to see it, in a picture that is so many times as large."""
+    ys, xs = np.nonzero(mask)
+    left, right, top, bottom = (round(scale * side) for side in (xs.min(), xs.max() + 1, ys.min(), ys.max() + 1))
+    return Box(left - _ROOM, top - _ROOM, right + _ROOM, bottom + _ROOM)
