@@ -12,6 +12,7 @@ from model.checkpoint import UNTRAINED, fingerprint
 from model.segmenter import SegmenterConfig
 from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput
+from pipeline.input.box_masks import BoxMasks
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.manifest import VideoTask
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
@@ -81,6 +82,7 @@ def worker_config(
     checkpoint: str = DEFAULT_CHECKPOINT,
     segmenter: SegmenterConfig | None = None,
     binary_masks: bool = False,
+    box_masks: BoxMasks = "grabcut",
     max_pixels: int = MAX_PIXELS,
     device: Device = "auto",
     torch_threads: int = 1,
@@ -98,6 +100,7 @@ def worker_config(
         checkpoint_fingerprint=fingerprint(load_network(checkpoint)),
         segmenter=segmenter or SegmenterConfig(),
         binary_masks=binary_masks,
+        box_masks=box_masks,
         max_pixels=max_pixels,
         device=device,
         torch_threads=torch_threads,

@@ -69,6 +69,13 @@ MASKS = _schema(
             null=True,
         ),
         _field("present", pa.bool_(), "area > 0"),
+        _field(
+            "approximate",
+            pa.bool_(),
+            "a box was given, and the mask follows it instead of the object; false: a mask was given, or GrabCut found "
+            "one in the box; null: the object has no prompt on this frame",
+            null=True,
+        ),
     ],
 )
 """One row per frame and object, from the object's first prompt on; sorted by (frame_index, object_id)."""

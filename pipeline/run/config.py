@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from model.effect import effective
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
+from pipeline.input.box_masks import BoxMasks
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.run.device import Device
 from pipeline.run.watch import Patience
@@ -23,6 +24,8 @@ class WorkerConfig:
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     binary_masks: bool = False
     """Prompt masks hold only 0 and 255; 255 is object 1."""
+    box_masks: BoxMasks = "grabcut"
+    """How boxes of prompts become masks; part of the identity of videos that have some."""
     device: Device = "auto"
     reserved_gpus: float = 0.0
     """GPUs that the pool has reserved for each worker."""
@@ -42,7 +45,7 @@ class WorkerConfig:
         _check_segmenter(self.segmenter)
 
     def settings(self) -> dict[str, object]:
-        """Those settings that can change a mask; they are part of every video's identity."""
+        """Those settings that can change a mask of any video; they are part of every video's identity."""
         return {**effective(self.segmenter), "binary_masks": self.binary_masks}
 
 

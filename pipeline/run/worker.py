@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 
@@ -77,7 +78,10 @@ class VideoWorker:
         self._stopped = threading.Event()
         self._watch = Watch(config.patience)
         self._prefetch = Prefetch(
-            binary_masks=config.binary_masks, queue_frames=config.queue_frames, max_pixels=config.max_pixels
+            binary_masks=config.binary_masks,
+            queue_frames=config.queue_frames,
+            max_pixels=config.max_pixels,
+            box_masks=config.box_masks,
         )
 
     def setup(self) -> None:
@@ -178,7 +182,7 @@ class VideoWorker:
 
     def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> None:
         depth = self.config.queue_frames
-        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth, _num_bytes) as rows:
+        with Behind[_Row](lambda row: row.write(writer), depth, _Row.num_bytes) as rows:
             waiting = iter(video.frames)
             while True:
                 with seconds.spent_on("decode"):
@@ -188,9 +192,10 @@ class VideoWorker:
                 if self._stopped.is_set():
                     raise Interrupted(f"stopped before frame {frame.index}")
                 with seconds.spent_on("network"):
-                    result = _step(segmenter, frame, video.prompts.get(frame.index))
+                    prompt = video.prompts.on(frame.index, frame.rgb)
+                    result = _step(segmenter, frame, prompt)
                 with seconds.spent_on("write"):
-                    rows.add((frame, result))
+                    rows.add(_Row(frame, result, prompt.approximations() if prompt else {}))
                 self.counts += WorkerCounts(frames_done=1)
                 self._watch.frame()
             self._watch.rest()
@@ -224,9 +229,21 @@ class VideoWorker:
         }
 
 
-def _num_bytes(row: tuple[Frame, FrameResult]) -> int:
-    frame, result = row
-    return frame.num_bytes() + result.labels.nbytes
+class _Row(NamedTuple):
+    """What is written of a frame."""
+
+    frame: Frame
+    result: FrameResult
+    approximate: dict[int, bool]
+    """By prompted object whether its mask follows a box."""
+
+    def write(self, writer: VideoWriter) -> None:
+        """Into the tables."""
+        writer.add(self.frame, self.result, approximate=self.approximate)
+
+    def num_bytes(self) -> int:
+        """That it takes in memory."""
+        return self.frame.num_bytes() + self.result.labels.nbytes
 
 
 @contextmanager
