@@ -319,6 +319,8 @@ class AdaptiveBank:
 
     def counts(self) -> Tensor:
         """[K, 7] of each channel since `begin_frame`, and its rows and protected rows now; for `settle`."""
+        if not self._channels:
+            return torch.zeros(0, _HELD + 1, dtype=torch.int64)
         rows = self._held.part(slice(None), self._end(slice(None)))
         return torch.cat([self._counts, num_rows(rows)[:, None], num_protected(rows)[:, None]], dim=1)
 
@@ -328,6 +330,8 @@ class AdaptiveBank:
         Raises:
             NonFinite: NaN or infinity in the features of a channel.
         """
+        if not counts:
+            return BankStatistics()
         self._filled = [line[_FILLED] for line in counts]
         for channel, line in zip(self._channels, counts, strict=True):
             if line[_REFUSED]:
@@ -344,7 +348,7 @@ class AdaptiveBank:
 
     def statistics(self) -> BankStatistics:
         """Sizes now, and what happened since `begin_frame`, over all channels; the host waits for them."""
-        return self.settle(self.counts().tolist()) if self._channels else BankStatistics()
+        return self.settle(self.counts().tolist())
 
     def state(self) -> BankState:
         """All that `restore` needs."""

@@ -16,12 +16,20 @@ from model.result import BACKGROUND, VOID
 
 
 def best_labels(scores_Khw: Tensor, channels: Sequence[int]) -> Tensor:
-    """Labels [h, w] of the best score, ties to the lower id; one channel at a time."""
+    """Labels [h, w] of the best score, ties to the lower id; on the CPU one channel at a time."""
+    if scores_Khw.device.type != "cpu":
+        return best_labels_at_once(scores_Khw, channels)
     best = scores_Khw[0].clone()
     labels = torch.full(best.shape, channels[0], dtype=torch.int32, device=best.device)
     for score, channel in zip(scores_Khw[1:], channels[1:], strict=True):
         _claim(labels, best, score, channel)
     return labels
+
+
+def best_labels_at_once(scores_Khw: Tensor, channels: Sequence[int]) -> Tensor:
+    """What `best_labels` gives, over all channels in one call."""
+    ids = torch.as_tensor(channels, dtype=torch.int32, device=scores_Khw.device)
+    return ids[scores_Khw.argmax(dim=0)]
 
 
 def upsampled_labels(logits_Khw: Tensor, channels: Sequence[int], size: tuple[int, int]) -> Tensor:
