@@ -11,7 +11,7 @@ Legend: H, W native size; h, w network size (`max_side`); K channels = backgroun
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -201,6 +201,8 @@ class VideoSegmenter:
     def _result(self, submitted: _Submitted) -> FrameResult:
         counts, labels, *found = submitted.parcel.opened(submitted.parcel.fetch())
         if found and not found[0]:
+            with suppress(NonFinite):  # of the features that such scores lead to
+                self._bank.settle(counts.tolist())
             raise NonFinite(_NOT_FINITE)
         probability = submitted.probability_Khw
         values = dict(zip(submitted.channels[1:], found[2].tolist(), strict=True)) if found else {}
