@@ -31,7 +31,7 @@ from model.network import AFBURR, with_weights_in
 from model.ops import one_hot
 from model.parcel import Parcel
 from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, ObjectStatistics, Prompt
-from model.runtime import flushed_denormals
+from model.runtime import exact_products, flushed_denormals
 from model.state import SegmenterState
 from model.uncertainty import ambiguity, as_frame_statistics, frame_values, object_values
 
@@ -144,6 +144,7 @@ class VideoSegmenter:
 
     @torch.inference_mode()
     @flushed_denormals()
+    @exact_products()
     def submit(self, frame: Tensor, prompt: Prompt | None = None, *, keep_probabilities: bool = False) -> None:
         """Begin with the next frame; a GPU is not waited for, unless there is a prompt.
 
