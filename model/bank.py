@@ -301,8 +301,7 @@ class AdaptiveBank:
         filled, entering = self._end(lane), novel_KN.shape[1]
         end = min(self._share, filled + entering)
         rows, counts = self._held.part(lane, end), self._counts[lane]
-        room = end - min(filled, self._protected)
-        placed = place(rows, novel_KN, similarity_KN, step=step, room=room)
+        placed = place(rows, novel_KN, similarity_KN, step=step, filled=filled, protected=self._protected)
         slot_KN = placed.slot_KN.masked_fill(~placed.kept_KN, self._nowhere)
         self._held.part(lane).write(slot_KN, new, step=step, prompt=prompt)
         counts[:, _APPENDED] += placed.kept_KN.sum(dim=1)
