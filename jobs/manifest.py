@@ -113,19 +113,26 @@ def preview_command(
 
 @app.command("build")
 def build_command(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="Folder of the dataset: path or URL.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SRC", help="Folder of the dataset, or file of its annotations: path or URL.")
+    ],
     output: Annotated[str, typer.Option(help="Manifest to write: path or URL ending in .jsonl, .csv or .parquet.")],
-    layout: Annotated[Layout, typer.Option(help="davis, youtube-vos, or pairs: NAME.mp4 beside NAME.png.")],
+    layout: Annotated[
+        Layout, typer.Option(help="How it lies there; pairs: NAME.mp4 beside NAME.png. docs/manifest.md tells of each.")
+    ],
     prompts: Annotated[
-        PromptChoice, typer.Option(help="Of folders: each object's first mask, or all masks.")
+        PromptChoice, typer.Option(help="Each object's first mask, or all masks; not of pairs.")
     ] = PromptChoice.FIRST,
     set_file: Annotated[
-        str | None, typer.Option("--set", help="Of folders: list of sequence names, one a line.")
+        str | None, typer.Option("--set", help="List of video names, one a line; not of pairs.")
     ] = None,
     resolution: Annotated[
         str | None, typer.Option(help="davis: the resolution folder, where there are several.")
     ] = None,
     binary_masks: BinaryMasksOption = False,
+    images: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Of annotations: where pictures or videos lie, if not beside.")
+    ] = None,
 ) -> None:
     """Write a manifest of a dataset's videos and masks."""
     console = stdout()
@@ -138,6 +145,8 @@ def build_command(
             set_file=set_file,
             resolution=resolution,
             binary_masks=binary_masks,
+            images=images,
+            tell=lambda note: console.print(f"note: {note}"),
         )
     console.print(f"wrote {number} videos to {output}")
     flags = " --binary-masks" if binary_masks else ""

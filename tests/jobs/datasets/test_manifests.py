@@ -114,7 +114,7 @@ def test_pairs_refuse_an_empty_mask(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"set_file": "val.txt"}, {"resolution": "480p"}])
 def test_pairs_refuse_options_of_davis(tmp_path: Path, options: dict[str, str]) -> None:
     pair(tmp_path, "clip", 1)
-    with pytest.raises(InvalidInput, match="leave them out for pairs"):
+    with pytest.raises(InvalidInput, match="leave it out for pairs"):
         built("pairs", tmp_path, **options)
 
 
