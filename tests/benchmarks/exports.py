@@ -82,6 +82,7 @@ def _tables() -> tuple[pa.Table, pa.Table]:
         "score": np.random.default_rng(0).random(size, np.float32),
         "uncertainty": np.random.default_rng(1).random(size, np.float32),
         "present": np.ones(size, bool),
+        "approximate": [None] * size,
     }
     masks = pa.table([pa.array(columns[field.name], field.type) for field in SCHEMAS["masks"]], schema=SCHEMAS["masks"])
     frames = {
