@@ -161,14 +161,13 @@ class VideoSegmenter:
         with self._autocast():
             found = self._network.segment(
                 picture,
-                [self._bank.memory(channels)],
+                [self._bank.memory()],
                 refine=self._config.refine,
                 chunk=self._config.object_chunk,
                 valid_weight=self._config.bank.valid_weight,
                 workspace=self._config.workspace,
             )
-        for channel, use in zip(channels, found.use[0], strict=True):
-            self._bank.credit(channel, use)
+        self._bank.credit(found.use[0])
         logits = found.logits[0]
         if not bool(torch.isfinite(logits).all()):
             raise NonFinite("the network's scores are not finite")
@@ -219,9 +218,8 @@ class VideoSegmenter:
         if not stored:
             return
         with self._autocast():
-            (memories,) = self._network.memorize(picture, masks[None, stored], chunk=self._config.object_chunk)
-        for k, rows in zip(stored, memories, strict=True):
-            self._bank.absorb(channels[k], rows, step=self._step, annotated=channels[k] in annotated)
+            ((rows,),) = self._network.memorize(picture, masks[None, stored], chunk=self._config.object_chunk)
+        self._bank.absorb([channels[k] for k in stored], rows, step=self._step, annotated=annotated)
 
     def _network_labels(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt) -> Tensor:
         """The merged labels of a prompted frame at network size."""

@@ -13,27 +13,33 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from model.errors import BadState
+from model.slots import inserted
 from model.tensor_file import pack, unpack
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Raised by hand when a state of before can no longer be gone on with."""
 _HEADER = "segmenter"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelState:
-    """One channel's stored rows, on the CPU; what they mean, `model.bank.FeatureRows` says."""
+    """One channel's stored rows as they lie in its slots, on the CPU; what they mean, `model.slots.Slots` says."""
 
     key: Tensor
     """[M, C]"""
     value: Tensor
     """[M, V]"""
-    inserted: Tensor
+    order: Tensor
     """[M]"""
     use: Tensor
     """[M]"""
     prompt: Tensor
     """[M]"""
+
+    @property
+    def inserted(self) -> Tensor:
+        """[M] the step at which each row was appended."""
+        return inserted(self.order)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.bank import Rows
 from model.network import AFBURR, Segmentation, untrained
 from model.result import FrameResult, Labels, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.slots import Rows
 from model.state import ChannelState
 from model.synthetic import make_clip
 

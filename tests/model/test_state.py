@@ -21,7 +21,7 @@ def channel(rows: int) -> ChannelState:
     return ChannelState(
         key=torch.randn(rows, 4, generator=generator),
         value=torch.randn(rows, 6, generator=generator),
-        inserted=torch.arange(rows),
+        order=torch.arange(rows),
         use=torch.rand(rows, generator=generator),
         prompt=torch.zeros(rows, dtype=torch.int64),
     )

@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.bank import Rows
 from model.clip import Clip
 from model.network import AFBURR
 from model.result import VOID
 from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.slots import Rows
 from model.synthetic import make_clip
 from model.training import Losses, Trainer, TrainingConfig, fit
 from model.uncertainty import uncertainty_loss
@@ -186,7 +186,7 @@ def test_later_frames_are_read_from_all_earlier_ones_as_they_were_predicted() ->
 
 
 def joined(older: Rows, newer: Rows) -> Rows:
-    return Rows(torch.cat([older.key, newer.key]), torch.cat([older.value, newer.value]))
+    return Rows(torch.cat([older.key, newer.key], dim=1), torch.cat([older.value, newer.value], dim=1))
 
 
 @pytest.mark.parametrize(("jaccard", "confidence"), [(0.5, 0.5), (0.5, 0.0), (0.0, 2.0)])
