@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.ops import cat_channels, logit, upsample2, window_max, window_mean
+from model.ops import add, cat_channels, logit, relu, upsample2, window_max, window_mean
 from model.trunk import Features, Pointwise
 from model.uncertainty import ambiguity
 
@@ -31,7 +31,7 @@ class Residual(nn.Module):
         self.conv2 = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.add_(self.conv2(F.relu_(self.conv1(F.relu(x)))))
+        return add(x, self.conv2(relu(self.conv1(F.relu(x)))))
 
 
 class Refine(nn.Module):
@@ -128,7 +128,7 @@ class Decoder(nn.Module):
         x = _half_conv(self.conv_fm, readout_BkVhw.flatten(0, 1), slice(0, value), bias=False)
         x = self.res_mm(_add_per_frame(x, skips.query))
         x = self.narrow(self.refine3(skips.at8, x))
-        x = self.pred(F.relu_(self.refine2(skips.at4, x)))
+        x = self.pred(relu(self.refine2(skips.at4, x)))
         return upsample2(x.contiguous()).float().unflatten(0, readout_BkVhw.shape[:2])
 
     def _local(self, rough_BkYX: Tensor, skips: Skips) -> Tensor:
@@ -137,7 +137,7 @@ class Decoder(nn.Module):
         weighted = (rough_BkYX[:, :, None] * skips.r1[:, None].float()).flatten(0, 1)
         reference = window_mean(weighted, _LOCAL_WINDOW) / (window_mean(rough, _LOCAL_WINDOW) + 1e-8)
         x = _half_conv(self.local_conv, reference, slice(skips.r1.shape[1], None), bias=False)
-        x = self.local_pred(F.relu_(self.local_res(_add_per_frame(x, skips.local))))
+        x = self.local_pred(relu(self.local_res(_add_per_frame(x, skips.local))))
         return (window_max(rough, _LOCAL_WINDOW) * x.float()).unflatten(0, rough_BkYX.shape[:2])
 
     def _finish(self, maps_Bk2YX: Tensor) -> Tensor:
