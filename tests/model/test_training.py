@@ -23,7 +23,7 @@ from torch import Tensor
 
 from model.bank import Rows
 from model.clip import Clip
-from model.network import AFBURR
+from model.network import AFBURR, PLACE
 from model.result import VOID
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from model.synthetic import make_clip
@@ -138,6 +138,22 @@ def test_the_first_blocks_of_the_query_trunk_stay_frozen(blocks: int) -> None:
     learnt = [any(name.startswith(f"query_encoder.trunk.{part}") for name in moved) for part in parts]
     assert learnt == [blocks == 0] * (1 + 3) + [True] * 8
     assert all(any(name.startswith(f"reference_encoder.trunk.{part}") for name in moved) for part in parts)
+
+
+def test_frozen_trunks_stay_and_the_rest_learns() -> None:
+    learner = trainer(replace(CONFIG, frozen_trunks=True))
+    before = values(learner.network)
+    for _ in range(2):
+        learner.step([a_clip(frames=3)])
+    moved = changed(before, values(learner.network))
+    assert {name.split(".")[0] for name in moved} == {"key_value", "decoder"}
+    assert moved == {name for name in before if name.startswith(("key_value", "decoder"))}
+
+
+def test_hints_are_learnt_from() -> None:
+    learner = trainer()
+    learner.step([a_clip(seed) for seed in range(3)])
+    assert bool(learner.network.get_parameter(PLACE).any())
 
 
 def test_trunks_move_more_slowly_than_the_rest() -> None:
