@@ -234,7 +234,7 @@ class VideoSegmenter:
             self._memorize(picture, channels, masks, labels, annotated)
         # A correction is no movement.
         before = self._places.of(channels) if self._places and prompt is None else None
-        self._places = PlaceState(channels, tuple(picture.shape[-2:]), seen(masks, before))
+        self._places = PlaceState(channels, (picture.shape[-2], picture.shape[-1]), seen(masks, before))
 
     def _memorize(
         self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, labels: Tensor, annotated: set[int]

@@ -26,6 +26,7 @@ from model.place import hint, seen
 from model.result import VOID
 from model.runtime import flushed_denormals
 from model.segmenter import AUTOCAST, Precision
+from model.trunk import Lite0Trunk
 from model.uncertainty import CONFIDENCE_WEIGHT, confidence_loss
 
 
@@ -223,16 +224,18 @@ def _gradient(parameter: nn.Parameter) -> Tensor:
 
 
 def _freeze(network: AFBURR, config: TrainingConfig) -> None:
-    trunk = network.query_encoder.trunk
-    first = getattr(trunk, "blocks", None)
-    modules: list[nn.Module] = []
-    if config.frozen_trunks:
-        modules = [network.query_encoder, network.reference_encoder]
-    elif config.frozen_blocks and first is not None:
-        modules = [trunk.conv_stem, *first[: config.frozen_blocks]]
-    for module in modules:
+    for module in _frozen(network, config):
         for parameter in module.parameters():
             parameter.requires_grad_(False)
+
+
+def _frozen(network: AFBURR, config: TrainingConfig) -> list[nn.Module]:
+    if config.frozen_trunks:
+        return [network.query_encoder, network.reference_encoder]
+    trunk = network.query_encoder.trunk
+    if config.frozen_blocks and isinstance(trunk, Lite0Trunk):
+        return [trunk.conv_stem, *trunk.blocks[: config.frozen_blocks]]
+    return []
 
 
 def _groups(network: AFBURR, config: TrainingConfig) -> list[dict[str, object]]:
