@@ -24,6 +24,7 @@ from pipeline.input.origin import Allowed
 from pipeline.input.weights import DEFAULT_CHECKPOINT
 from pipeline.run.device import Device
 from pipeline.run.driver import GRACE_S
+from pipeline.run.ending import AtCuts, EndingConfig
 
 
 class BankChoice(StrEnum):
@@ -104,6 +105,12 @@ def segment_command(
         SegmentMeanBackend, typer.Option(help="What computes the merges; torch-scatter must be built: make scatter.")
     ] = BankConfig.segment_mean,
     object_chunk: Annotated[int | None, typer.Option(min=1, help="Objects at a time, to save memory.")] = None,
+    at_cuts: Annotated[
+        AtCuts, typer.Option(help="stop: a video ends at its first cut behind its last prompt, and needs a prompt.")
+    ] = EndingConfig.at_cuts,
+    stop_when_lost: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="A video ends after N frames without any object, too.")
+    ] = None,
     binary_masks: BinaryMasksOption = False,
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     allow_local: AllowLocalOption = False,
@@ -136,6 +143,7 @@ def segment_command(
             output=output,
             checkpoint=checkpoint,
             segmenter=segmenter,
+            ending=EndingConfig(at_cuts=at_cuts, stop_when_lost=stop_when_lost),
             binary_masks=binary_masks,
             max_pixels=max_pixels,
             device=device,

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from model.bank import AdaptiveBank, BankConfig
 from model.checkpoint import fingerprint
+from model.cuts import ShotCuts, look
 from model.effect import NO_EFFECT, effective
 from model.errors import NonFinite, translate_out_of_memory
 from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
@@ -73,6 +74,7 @@ class _Prediction(NamedTuple):
     logits_Khw: Tensor
     probability_Khw: Tensor
     labels_hw: Tensor
+    r4: Tensor
 
 
 class VideoSegmenter:
@@ -86,6 +88,7 @@ class VideoSegmenter:
         self._config = config
         self._device = next(network.parameters()).device
         self._bank = AdaptiveBank(config.bank)
+        self._cuts = ShotCuts()
         self._planned = frozenset(object_ids)
         self._objects: set[int] = set()
         self._step = 0
@@ -138,6 +141,7 @@ class VideoSegmenter:
             statistics=frame_stats,
             bank=self._bank.statistics(),
             prompted=prompt is not None,
+            shot_cut=self._cuts.add(self._look(picture, prediction)),
             probabilities=_as_numpy(prediction) if keep_probabilities else None,
         )
 
@@ -173,7 +177,16 @@ class VideoSegmenter:
         if not bool(torch.isfinite(logits).all()):
             raise NonFinite("the network's scores are not finite")
         probability = torch.softmax(logits, dim=0)
-        return _Prediction(channels, logits, probability, best_labels(logits, channels))
+        return _Prediction(channels, logits, probability, best_labels(logits, channels), found.r4)
+
+    def _look(
+        self, picture: Tensor, prediction: _Prediction | None
+    ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+        """What the frame is compared with others by [D]."""
+        if prediction is not None:
+            return look(picture, prediction.r4).cpu().numpy()
+        with self._autocast():
+            return look(picture, self._network.coarse_features(picture)).cpu().numpy()
 
     def _autocast(self) -> "torch.autocast | nullcontext[None]":
         dtype = AUTOCAST.get(self._config.precision)
@@ -245,6 +258,7 @@ class VideoSegmenter:
             planned=tuple(sorted(self._planned)),
             objects=tuple(sorted(self._objects)),
             bank=self._bank.state(),
+            cuts=self._cuts.state(),
         )
 
     def restore(self, state: SegmenterState) -> None:
@@ -258,6 +272,7 @@ class VideoSegmenter:
         self._planned = frozenset(state.planned)
         self._objects = set(state.objects)
         self._bank.restore(state.bank, self._device)
+        self._cuts.restore(state.cuts)
 
     @cached_property
     def _weights(self) -> str:

@@ -2,7 +2,7 @@
 
 The bytes are a safetensors file: the rows as tensors, all else as JSON in its header. Nothing in them is executed.
 
-Legend: M stored rows of a channel, C key width, V value width.
+Legend: M stored rows of a channel, C key width, V value width, n frames, D values that a frame is compared by.
 """
 
 import json
@@ -15,9 +15,10 @@ from torch import Tensor
 from model.errors import BadState
 from model.tensor_file import pack, unpack
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Raised by hand when a state of before can no longer be gone on with."""
 _HEADER = "segmenter"
+_LOOKS = "looks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,18 @@ class BankState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CutState:
+    """All that `model.cuts.ShotCuts` holds."""
+
+    looks: Tensor
+    """[n, D] of the last frames of the shot, on the CPU."""
+    fade_step: float
+    fade_frames_left: int
+    """0: no fade is under way."""
+    quiet_frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SegmenterState:
     """All that a segmenter needs to go on with the next frame, and what it was made with."""
 
@@ -61,6 +74,7 @@ class SegmenterState:
     objects: tuple[int, ...]
     """Objects prompted so far."""
     bank: BankState
+    cuts: CutState
 
     def check(self, *, settings: Mapping[str, object], weights: str) -> None:
         """Refuse a state that a segmenter with these settings and weights would not have made.
@@ -84,9 +98,10 @@ class SegmenterState:
             for channel, stored in self.bank.channels.items()
             for name, tensor in vars(stored).items()
         }
-        said = {name: value for name, value in vars(self).items() if name != "bank"}
+        said = {name: value for name, value in vars(self).items() if name not in ("bank", "cuts")}
         held = {"channels": list(self.bank.channels), "prompts": list(self.bank.prompts.items())}
-        return pack(rows, {_HEADER: json.dumps({**said, **held})})
+        cuts = {name: value for name, value in vars(self.cuts).items() if name != "looks"}
+        return pack(rows | {_LOOKS: self.cuts.looks}, {_HEADER: json.dumps({**said, **held, "cuts": cuts})})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "SegmenterState":
@@ -107,8 +122,9 @@ class SegmenterState:
             for channel in said.pop("channels")
         }
         bank = BankState(channels=channels, prompts=dict(said.pop("prompts")))
+        cuts = CutState(looks=rows[_LOOKS], **said.pop("cuts"))
         planned, objects = tuple(said.pop("planned")), tuple(said.pop("objects"))
-        return cls(**said, planned=planned, objects=objects, bank=bank)
+        return cls(**said, planned=planned, objects=objects, bank=bank, cuts=cuts)
 
 
 def _check_version(version: int) -> None:
