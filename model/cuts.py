@@ -6,7 +6,8 @@ before it, and so is the first that is not black in a fade through black. Other 
 that turns: but in a fade every picture between two is a mixture of the two, which motion does not give.
 
 A hard cut is marked on the first frame of the new shot. A fade is marked once, as soon as it comes to rest: on one of
-its last frames or of the few after it.
+its last frames as a rule, at the latest a few frames after it; and on its first frame that differs so from the one
+before, if there is one.
 
 Thresholds were chosen on sequences of DAVIS's training set and cuts and fades between them.
 

@@ -121,8 +121,8 @@ FRAMES = _schema(
         _field(
             "shot_cut",
             pa.bool_(),
-            "another shot begins here, at the end of a fade to it; null where there is nothing to compare with: up to "
-            "the first prompt",
+            "another shot begins: a hard cut is its first frame, a fade one of its last frames or of the few after it; "
+            "null up to the first prompt, where the network has looked at nothing",
             null=True,
         ),
     ],

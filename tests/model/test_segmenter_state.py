@@ -43,10 +43,15 @@ def through_bytes(state: SegmenterState) -> SegmenterState:
 def tensors(state: SegmenterState) -> Iterator[Tensor]:
     for rows in state.bank.channels.values():
         yield from vars(rows).values()
+    yield state.cuts.looks
+
+
+def _plain(state: SegmenterState) -> dict[str, object]:
+    return vars(state) | {"bank": state.bank.prompts, "cuts": vars(state.cuts) | {"looks": None}}
 
 
 def assert_equal(first: SegmenterState, second: SegmenterState) -> None:
-    assert {**vars(first), "bank": first.bank.prompts} == {**vars(second), "bank": second.bank.prompts}
+    assert _plain(first) == _plain(second)
     assert all(torch.equal(one, other) for one, other in zip(tensors(first), tensors(second), strict=True))
 
 

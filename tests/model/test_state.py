@@ -1,6 +1,7 @@
 """A segmenter's state as bytes, and what cannot go on with it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from model.bank import BankConfig
 from model.effect import effective
 from model.errors import BadState
 from model.segmenter import SegmenterConfig
-from model.state import STATE_VERSION, BankState, ChannelState, SegmenterState
+from model.state import STATE_VERSION, BankState, ChannelState, CutState, SegmenterState
 from model.tensor_file import pack, unpack
 
 WEIGHTS = "0123456789abcdef"
@@ -35,6 +36,7 @@ def state(config: SegmenterConfig | None = None, **changes: Any) -> SegmenterSta
         "planned": (1, 300),
         "objects": (300, 2**31 - 1),
         "bank": BankState(channels={0: channel(5), 300: channel(0), 2**31 - 1: channel(3)}, prompts={0: 1, 300: 2}),
+        "cuts": CutState(looks=torch.rand(3, 8), fade_step=0.1, fade_frames_left=2, quiet_frames=5),
     }
     return SegmenterState(**given | changes)
 
@@ -51,7 +53,10 @@ def written_by_hand(**changes: object) -> bytes:
 def test_a_state_comes_back_from_its_bytes() -> None:
     before = state()
     after = SegmenterState.from_bytes(before.to_bytes())
-    assert {**vars(after), "bank": None} == {**vars(before), "bank": None}
+    apart = {"bank": None, "cuts": None}
+    assert vars(after) | apart == vars(before) | apart
+    assert torch.equal(after.cuts.looks, before.cuts.looks)
+    assert vars(after.cuts) | {"looks": None} == vars(before.cuts) | {"looks": None}
     assert after.bank.prompts == before.bank.prompts
     assert list(after.bank.channels) == list(before.bank.channels)
     for number, rows in before.bank.channels.items():
@@ -61,8 +66,12 @@ def test_a_state_comes_back_from_its_bytes() -> None:
 
 
 def test_a_state_of_nothing_comes_back_too() -> None:
-    empty = state(step=0, planned=(), objects=(), bank=BankState(channels={}, prompts={}))
-    assert SegmenterState.from_bytes(empty.to_bytes()) == empty
+    nothing = torch.zeros(0, 0)
+    cuts = CutState(looks=nothing, fade_step=0.0, fade_frames_left=0, quiet_frames=0)
+    empty = state(step=0, planned=(), objects=(), bank=BankState(channels={}, prompts={}), cuts=cuts)
+    after = SegmenterState.from_bytes(empty.to_bytes())
+    assert after.cuts.looks.shape == nothing.shape
+    assert replace(after, cuts=replace(after.cuts, looks=nothing)) == empty
 
 
 @pytest.mark.parametrize(
