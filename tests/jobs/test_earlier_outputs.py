@@ -4,6 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
+import duckdb
+import pandas as pd
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
@@ -91,6 +94,18 @@ def test_a_further_run_does_what_is_missing_alone(corpus: Corpus, output: str) -
     assert verify(Store(output)).found == ()
     again = run(corpus.tasks, config, LocalPool(config))
     assert (again.complete, again.skipped) == (0, 4)
+
+
+def test_plain_readers_see_old_and_new_files(corpus: Corpus, output: str) -> None:
+    """As docs/events.md has it."""
+    config = config_for(output)
+    run(corpus.tasks, config, LocalPool(config))
+    rows = len(expected_masks())
+    files = f"{output}/masks/*.parquet"
+    found = duckdb.sql(f"select count(*), count(event) from read_parquet('{files}', union_by_name = true)").fetchone()
+    assert found is not None and found[0] == rows
+    assert pl.scan_parquet(files, missing_columns="insert", extra_columns="ignore").collect().height == rows
+    assert len(pd.read_parquet(f"{output}/masks")) == rows
 
 
 def test_a_lost_table_of_videos_is_rebuilt_from_its_commits(output: str) -> None:
