@@ -4,7 +4,7 @@
 EfficientNet-Lite0 trunks: 2.1 M values instead of 33.1 M.
 
 Legend: B batch, K channels (background + objects), H W picture, h w = ceil(H/16) ceil(W/16), P = h w positions,
-C key width, V value width.
+C key width or features, V value width.
 """
 
 import copy
@@ -60,6 +60,8 @@ class Segmentation(NamedTuple):
     """[B, K, H, W] float32; softmax over K gives probabilities."""
     use: list[list[Tensor]]
     """Of each picture and each part of its memory: how much each stored row was used [K, M]."""
+    r4: Tensor
+    """The pictures' features at 1/16 [B, C, h, w]."""
 
 
 class AFBURR(nn.Module):
@@ -125,7 +127,11 @@ class AFBURR(nn.Module):
             use.append([u for _, u in reads])
         readout_BKVhw = torch.stack(readout).transpose(2, 3).unflatten(3, key.shape[-2:])
         logits = self.decoder(readout_BKVhw, value, features, hint_BKCyx=hint_BKCyx, refine=refine, chunk=chunk)
-        return Segmentation(crop(logits, padding), use)
+        return Segmentation(crop(logits, padding), use, features.r4)
+
+    def coarse_features(self, picture_B3HW: Tensor) -> Tensor:
+        """`Segmentation.r4` of pictures that are not segmented."""
+        return self.query_encoder(_padded(picture_B3HW)[0]).r4
 
 
 def _padded(picture_B3HW: Tensor) -> tuple[Tensor, Padding]:

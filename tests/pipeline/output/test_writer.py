@@ -160,6 +160,7 @@ def test_frame_rows_carry_the_statistics(store: Store) -> None:
         "bank_protected_share": 0.5,
         "prompted": False,
         "damaged": True,
+        "shot_cut": None,
     }
 
 
