@@ -22,7 +22,7 @@ _NOISE = 0.02
 class BankCost:
     """One size of the bank in one precision."""
 
-    precision: Annotated[Precision, Column("precision")]
+    precision: Annotated[Precision, Column("prec.")]
     rows: Annotated[int, Column("rows", ",")]
     """Stored of each channel."""
     seconds: Annotated[float, Column("s/frame", ".3f")]
@@ -42,7 +42,7 @@ def by_bank(setup: Setup) -> Section:
     rows = [row for precision in setup.precisions for size in sizes for row in _costs(setup, precision, size)]
     return Section(
         name="bank",
-        title=f"By features stored of each channel, {setup.size}, {setup.num_objects[0]} object, every frame memorized",
+        title=f"By features stored of each channel, {setup.size}, {setup.fewest}, every frame memorized",
         rows=rows,
         note="filled with the clip's own features and noise; the frames read all of it, merge, append",
     )

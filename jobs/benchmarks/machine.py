@@ -15,6 +15,7 @@ from model.segmenter import AUTOCAST, Precision
 
 _CHANNELS, _HEIGHT, _WIDTH = 64, 120, 214
 """As the decoder has at a quarter of 480 x 854."""
+_ROUNDS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ def _processor() -> str:
 class Rate:
     """Of one precision."""
 
-    precision: Annotated[Precision, Column("precision")]
+    precision: Annotated[Precision, Column("prec.")]
     gflop_per_s: Annotated[float, Column("GFLOP/s", ",.0f")]
 
 
@@ -83,12 +84,12 @@ def _rate(device: torch.device, precision: Precision) -> float:
     x, weight = (part.contiguous(memory_format=torch.channels_last) for part in (x, weight))
     flop = 2 * 9 * _CHANNELS**2 * _HEIGHT * _WIDTH
     with torch.inference_mode():
-        return flop / min(_seconds(x, weight) for _ in range(6)) / 1e9
+        return flop / min(_seconds(x, weight) for _ in range(_ROUNDS)) / 1e9
 
 
 def _seconds(x: torch.Tensor, weight: torch.Tensor) -> float:
     """Of one convolution, as a mean of several, for one is short."""
-    number = 8
+    number = 4
     clock = _gpu_now if x.is_cuda else time.process_time
     began = clock()
     for _ in range(number):

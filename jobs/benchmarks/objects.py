@@ -19,7 +19,7 @@ class Cost:
     """One number of objects in one precision."""
 
     num_objects: Annotated[int, Column("objects")]
-    precision: Annotated[Precision, Column("precision")]
+    precision: Annotated[Precision, Column("prec.")]
     seconds: Annotated[float, Column("s/frame", ".3f")]
     """Median."""
     cpu_seconds: Annotated[float, Column("CPU s", ".3f")]
@@ -87,7 +87,7 @@ def _median_work(run: Steps) -> float:
 class Memory:
     """One precision, memorizing every n-th frame."""
 
-    precision: Annotated[Precision, Column("precision")]
+    precision: Annotated[Precision, Column("prec.")]
     memory_every: Annotated[int, Column("every")]
     seconds: Annotated[float, Column("s/frame", ".3f")]
     """Mean over whole rounds of `memory_every` frames."""
@@ -100,7 +100,7 @@ class Memory:
 def by_memory(setup: Setup) -> Section:
     """Memorizing every frame and every fifth, taking turns."""
     rows = [row for precision in setup.precisions for row in _memories(setup, precision)]
-    title = f"By how often a frame is memorized, {setup.size}, {setup.num_objects[0]} object"
+    title = f"By how often a frame is memorized, {setup.size}, {setup.fewest}"
     return Section(name="memory", title=title, rows=rows, note="speed is against every frame in the same precision")
 
 

@@ -60,7 +60,7 @@ class Section:
         console.print()
 
     def _table(self) -> Table:
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
         shown = columns(type(self.rows[0]))
         for number, column in enumerate(shown.values()):
             table.add_column(column.heading, justify="right" if number else "left", no_wrap=True)

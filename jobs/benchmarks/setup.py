@@ -59,6 +59,11 @@ class Setup:
         return f"{self.height} x {self.width}"
 
     @property
+    def fewest(self) -> str:
+        """What is measured where one number of objects suffices."""
+        return f"{self.num_objects[0]} object{'s' if self.num_objects[0] > 1 else ''}"
+
+    @property
     def positions(self) -> int:
         """Features that a frame has of every channel."""
         return -(-self.height // 16) * -(-self.width // 16)

@@ -18,7 +18,7 @@ _NEXT_TO_NOTHING = 0.01
 class StageCost:
     """One stage in one precision, mean of a frame."""
 
-    precision: Annotated[Precision, Column("precision")]
+    precision: Annotated[Precision, Column("prec.")]
     stage: Annotated[str, Column("stage")]
     seconds: Annotated[float, Column("ms", ".1f", scale=1e3)]
     """On a CPU of the processor. The whole frame's was measured unrecorded and holds what lies between operations."""
@@ -36,7 +36,7 @@ def by_stage(setup: Setup, rates: Section) -> Section:
     rows = [row for rate in rates.rows for row in _stages(setup, rate.precision, rate.gflop_per_s)]
     return Section(
         name="stages",
-        title=f"By stage, {setup.size}, {setup.num_objects[0]} object, every frame memorized",
+        title=f"By stage, {setup.size}, {setup.fewest}, every frame memorized",
         rows=rows,
         note="of rate: of the 3x3 convolutions above; ops: operations that compute or copy, about the launches on a "
         "GPU; waits: how often the host would wait for it",

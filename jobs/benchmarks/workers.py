@@ -60,7 +60,7 @@ def by_chain(setup: Setup) -> Section:
         )
         for what, spent in (("network alone", alone), ("worker, file to tables", whole))
     ]
-    title = f"A worker against the network alone, {setup.size}, {setup.num_objects[0]} object, {len(pictures)} frames"
+    title = f"A worker against the network alone, {setup.size}, {setup.fewest}, {len(pictures)} frames"
     return Section(name="pipeline", title=title, rows=rows)
 
 
@@ -91,7 +91,7 @@ def by_workers(setup: Setup) -> Section:
         for number, rate in zip(able, rates, strict=True)
     ]
     left = [str(number) for number in setup.workers if number not in able]
-    title = f"By number of workers, {setup.size}, {setup.num_objects[0]} object, {setup.video_frames} frames each"
+    title = f"By number of workers, {setup.size}, {setup.fewest}, {setup.video_frames} frames each"
     note = f"left out: {', '.join(left)} workers, for which this machine is too small" if left else ""
     return Section(name="workers", title=title, rows=rows, note=note)
 
