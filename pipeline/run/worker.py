@@ -86,8 +86,10 @@ class _Seen:
 class VideoWorker:
     """`setup` once, `process` per video, `close` at the end."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig, *, make_segmenter: type[VideoSegmenter] = VideoSegmenter) -> None:
+        """`make_segmenter`: another one measures what is around it."""
         self.config = config
+        self._make_segmenter = make_segmenter
         self.counts = WorkerCounts()
         """How far this worker is; other threads may read it."""
         self._device = torch.device("cpu")
@@ -190,7 +192,7 @@ class VideoWorker:
         config = self.config.segmenter
         if smaller_blocks:
             config = replace(config, object_chunk=1, workspace=max(1, config.workspace // _SMALLER))
-        segmenter = VideoSegmenter(network, config, object_ids=video.prompts.object_ids)
+        segmenter = self._make_segmenter(network, config, object_ids=video.prompts.object_ids)
         try:
             segmenter.check_budget(video.reader.info.height, video.reader.info.width)
         except BudgetTooSmall as error:
