@@ -9,8 +9,9 @@ import torch
 from model.bank import BankConfig
 from model.effect import effective
 from model.errors import BadState
+from model.place import seen
 from model.segmenter import SegmenterConfig
-from model.state import STATE_VERSION, BankState, ChannelState, SegmenterState
+from model.state import STATE_VERSION, BankState, ChannelState, PlaceState, SegmenterState
 from model.tensor_file import pack, unpack
 
 WEIGHTS = "0123456789abcdef"
@@ -21,10 +22,13 @@ def channel(rows: int) -> ChannelState:
     return ChannelState(
         key=torch.randn(rows, 4, generator=generator),
         value=torch.randn(rows, 6, generator=generator),
-        inserted=torch.arange(rows),
+        order=torch.arange(rows),
         use=torch.rand(rows, generator=generator),
         prompt=torch.zeros(rows, dtype=torch.int64),
     )
+
+
+PLACES = PlaceState((0, 300), (32, 48), seen(torch.rand(2, 32, 48, generator=torch.Generator().manual_seed(0))))
 
 
 def state(config: SegmenterConfig | None = None, **changes: Any) -> SegmenterState:
@@ -34,6 +38,7 @@ def state(config: SegmenterConfig | None = None, **changes: Any) -> SegmenterSta
         "step": 7,
         "planned": (1, 300),
         "objects": (300, 2**31 - 1),
+        "places": PLACES,
         "bank": BankState(channels={0: channel(5), 300: channel(0), 2**31 - 1: channel(3)}, prompts={0: 1, 300: 2}),
     }
     return SegmenterState(**given | changes)
@@ -51,7 +56,11 @@ def written_by_hand(**changes: object) -> bytes:
 def test_a_state_comes_back_from_its_bytes() -> None:
     before = state()
     after = SegmenterState.from_bytes(before.to_bytes())
-    assert {**vars(after), "bank": None} == {**vars(before), "bank": None}
+    assert {**vars(after), "bank": None, "places": None} == {**vars(before), "bank": None, "places": None}
+    assert before.places is not None
+    assert after.places is not None
+    assert (after.places.channels, after.places.picture_size) == ((0, 300), (32, 48))
+    assert all(map(torch.equal, after.places.place, before.places.place))
     assert after.bank.prompts == before.bank.prompts
     assert list(after.bank.channels) == list(before.bank.channels)
     for number, rows in before.bank.channels.items():
@@ -61,7 +70,7 @@ def test_a_state_comes_back_from_its_bytes() -> None:
 
 
 def test_a_state_of_nothing_comes_back_too() -> None:
-    empty = state(step=0, planned=(), objects=(), bank=BankState(channels={}, prompts={}))
+    empty = state(step=0, planned=(), objects=(), bank=BankState(channels={}, prompts={}), places=None)
     assert SegmenterState.from_bytes(empty.to_bytes()) == empty
 
 
