@@ -12,6 +12,7 @@ from model.checkpoint import UNTRAINED, fingerprint
 from model.segmenter import SegmenterConfig
 from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput
+from pipeline.input.box_masks import BoxMasks
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.manifest import VideoTask
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network, names, read_card
@@ -83,6 +84,7 @@ def worker_config(
     segmenter: SegmenterConfig | None = None,
     ending: EndingConfig | None = None,
     binary_masks: bool = False,
+    box_masks: BoxMasks = "grabcut",
     max_pixels: int = MAX_PIXELS,
     device: Device = "auto",
     torch_threads: int = 1,
@@ -101,6 +103,7 @@ def worker_config(
         segmenter=segmenter or SegmenterConfig(),
         ending=ending or EndingConfig(),
         binary_masks=binary_masks,
+        box_masks=box_masks,
         max_pixels=max_pixels,
         device=device,
         torch_threads=torch_threads,

@@ -76,6 +76,13 @@ MASKS = _schema(
         ),
         _field("present", pa.bool_(), "area > 0"),
         _field(
+            "approximate",
+            pa.bool_(),
+            "a box was given, and the mask follows it instead of the object; false: a mask was given, or GrabCut found "
+            "one in the box; null: the object has no prompt on this frame",
+            null=True,
+        ),
+        _field(
             "event",
             pa.string(),
             "fills: over 90 % of the picture; lost: no pixel, some in the frame before; found: pixels, none in the "

@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from types import MappingProxyType, TracebackType
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
@@ -24,6 +24,7 @@ from pipeline.storage.store import Store
 
 ROWS_PER_GROUP = 65_536
 """Rows of every row group but a file's last."""
+NOT_PROMPTED: Mapping[int, bool] = MappingProxyType({})
 
 _STATISTICS = tuple(FrameStatistics.__dataclass_fields__)
 
@@ -62,11 +63,14 @@ class VideoWriter:
             self.abort()
             raise
 
-    def add(self, frame: FrameInfo, result: FrameResult) -> None:
-        """Write one frame and its objects; frames come in presentation order."""
+    def add(self, frame: FrameInfo, result: FrameResult, *, approximate: Mapping[int, bool] = NOT_PROMPTED) -> None:
+        """Write one frame and its objects; frames come in presentation order.
+
+        `approximate`: by object that is prompted on this frame, whether its given mask only stands for a box.
+        """
         self._tables["frames"].append(_frame_row(self._video_id, frame, result))
         for row in _mask_rows(self._video_id, frame, result, self._events):
-            self._tables["masks"].append(row)
+            self._tables["masks"].append({**row, "approximate": approximate.get(row["object_id"])})
 
     def finish(self) -> dict[str, FileRecord]:
         """Put both files into the store; their records by table name. StoreUnavailable when it fails."""
@@ -155,7 +159,7 @@ def _frame_row(video_id: str, frame: FrameInfo, result: FrameResult) -> dict[str
     }
 
 
-def _mask_rows(video_id: str, frame: FrameInfo, result: FrameResult, events: Events) -> Iterator[dict[str, object]]:
+def _mask_rows(video_id: str, frame: FrameInfo, result: FrameResult, events: Events) -> Iterator[dict[str, Any]]:
     masks = rle.encode(result.labels, [statistics.object_id for statistics in result.objects])
     for statistics, mask in zip(result.objects, masks, strict=True):
         yield {
@@ -167,7 +171,7 @@ def _mask_rows(video_id: str, frame: FrameInfo, result: FrameResult, events: Eve
         }
 
 
-def _mask_columns(labels: Labels, statistics: ObjectStatistics, mask: rle.EncodedMask) -> dict[str, object]:
+def _mask_columns(labels: Labels, statistics: ObjectStatistics, mask: rle.EncodedMask) -> dict[str, Any]:
     x, y, w, h = mask.box or (None,) * 4
     return {
         "object_id": statistics.object_id,

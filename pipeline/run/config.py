@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from model.effect import effective
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
+from pipeline.input.box_masks import BoxMasks
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.run.device import Device
 from pipeline.run.ending import EndingConfig
@@ -25,6 +26,8 @@ class WorkerConfig:
     ending: EndingConfig = field(default_factory=EndingConfig)
     binary_masks: bool = False
     """Prompt masks hold only 0 and 255; 255 is object 1."""
+    box_masks: BoxMasks = "grabcut"
+    """How boxes of prompts become masks; part of the identity of videos that have some."""
     device: Device = "auto"
     reserved_gpus: float = 0.0
     """GPUs that the pool has reserved for each worker."""
@@ -46,7 +49,7 @@ class WorkerConfig:
         _check_segmenter(self.segmenter)
 
     def settings(self) -> dict[str, object]:
-        """Those settings that can change a mask; they are part of every video's identity."""
+        """Those settings that can change a mask of any video; they are part of every video's identity."""
         return {**effective(self.segmenter), **effective(self.ending), "binary_masks": self.binary_masks}
 
 

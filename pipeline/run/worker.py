@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 
@@ -85,8 +86,10 @@ class _Seen:
 class VideoWorker:
     """`setup` once, `process` per video, `close` at the end."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig, *, make_segmenter: type[VideoSegmenter] = VideoSegmenter) -> None:
+        """`make_segmenter`: another one measures what is around it."""
         self.config = config
+        self._make_segmenter = make_segmenter
         self.counts = WorkerCounts()
         """How far this worker is; other threads may read it."""
         self._device = torch.device("cpu")
@@ -94,7 +97,10 @@ class VideoWorker:
         self._stopped = threading.Event()
         self._watch = Watch(config.patience)
         self._prefetch = Prefetch(
-            binary_masks=config.binary_masks, queue_frames=config.queue_frames, max_pixels=config.max_pixels
+            binary_masks=config.binary_masks,
+            queue_frames=config.queue_frames,
+            max_pixels=config.max_pixels,
+            box_masks=config.box_masks,
         )
 
     def setup(self) -> None:
@@ -186,7 +192,7 @@ class VideoWorker:
         config = self.config.segmenter
         if smaller_blocks:
             config = replace(config, object_chunk=1, workspace=max(1, config.workspace // _SMALLER))
-        segmenter = VideoSegmenter(network, config, object_ids=video.prompts.object_ids)
+        segmenter = self._make_segmenter(network, config, object_ids=video.prompts.object_ids)
         try:
             segmenter.check_budget(video.reader.info.height, video.reader.info.width)
         except BudgetTooSmall as error:
@@ -196,7 +202,7 @@ class VideoWorker:
     def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> _Seen:
         depth, seen = self.config.queue_frames, _Seen()
         ending = Ending(self.config.ending, last_prompt=max(video.prompts))
-        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth, _num_bytes) as rows:
+        with Behind[_Row](lambda row: row.write(writer), depth, _Row.num_bytes) as rows:
             waiting = iter(video.frames)
             while seen.needs_prompt_frame is None:
                 with seconds.spent_on("decode"):
@@ -206,9 +212,10 @@ class VideoWorker:
                 if self._stopped.is_set():
                     raise Interrupted(f"stopped before frame {frame.index}")
                 with seconds.spent_on("network"):
-                    result = _step(segmenter, frame, video.prompts.get(frame.index))
+                    prompt = video.prompts.on(frame.index, frame.rgb)
+                    result = _step(segmenter, frame, prompt)
                 with seconds.spent_on("write"):
-                    rows.add((frame, result))
+                    rows.add(_Row(frame, result, prompt.approximations() if prompt else {}))
                 seen.add(frame)
                 seen.needs_prompt_frame = ending.at(frame.index, result)
                 self.counts += WorkerCounts(frames_done=1)
@@ -246,9 +253,21 @@ class VideoWorker:
         }
 
 
-def _num_bytes(row: tuple[Frame, FrameResult]) -> int:
-    frame, result = row
-    return frame.num_bytes() + result.labels.nbytes
+class _Row(NamedTuple):
+    """What is written of a frame."""
+
+    frame: Frame
+    result: FrameResult
+    approximate: dict[int, bool]
+    """By prompted object whether its mask follows a box."""
+
+    def write(self, writer: VideoWriter) -> None:
+        """Into the tables."""
+        writer.add(self.frame, self.result, approximate=self.approximate)
+
+    def num_bytes(self) -> int:
+        """That it takes in memory."""
+        return self.frame.num_bytes() + self.result.labels.nbytes
 
 
 @contextmanager

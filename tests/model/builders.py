@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.bank import Rows
 from model.network import AFBURR, Segmentation, untrained
 from model.result import FrameResult, Labels, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.slots import Rows
 from model.state import ChannelState
 from model.synthetic import make_clip
 
@@ -46,9 +46,11 @@ class ScriptedNetwork(AFBURR):
         self.script = script
         self.answers: list[Tensor] = []
         self.masks: list[Tensor] = []
+        self.hints: list[Tensor | None] = []
 
-    def segment(self, picture_B3HW: Tensor, memory: Sequence[Sequence[Rows]], **options: object) -> Segmentation:
-        found = super().segment(picture_B3HW, memory, **options)  # type: ignore[arg-type]
+    def segment(self, picture_B3HW: Tensor, memory: Sequence[Sequence[Rows]], **options: Any) -> Segmentation:
+        self.hints.append(options.get("hint_BKCyx"))
+        found = super().segment(picture_B3HW, memory, **options)
         if self.script:
             said = self.script[min(len(self.answers), len(self.script) - 1)]
             assert said.shape == found.logits.shape[1:]

@@ -100,6 +100,7 @@ def _mask_columns(object_id: int, number: int, mask: NDArray[np.bool_], events: 
         "score": 0.9 - number / 10 if found.area else None,
         "uncertainty": number / 10,
         "present": found.area > 0,
+        "approximate": None,
         "event": events.of(object_id, found.area, mask.size),
     }
 

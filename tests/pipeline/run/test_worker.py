@@ -165,9 +165,9 @@ class TestStatus:
     ) -> None:
         add = VideoWriter.add
 
-        def slowly(self: VideoWriter, frame: FrameInfo, result: FrameResult) -> None:
+        def slowly(self: VideoWriter, frame: FrameInfo, result: FrameResult, **options: Any) -> None:
             time.sleep(0.1)
-            add(self, frame, result)
+            add(self, frame, result, **options)
 
         monkeypatch.setattr(VideoWriter, "add", slowly)
         outcome = worker.process(attempt_at(make_task(video, tmp_path), "a"))
@@ -381,7 +381,7 @@ class TestFailures:
     def test_a_full_disk_is_the_machine_s(
         self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(*_arguments: object) -> None:
+        def fail(*_arguments: object, **_options: object) -> None:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("pipeline.run.worker.VideoWriter.add", fail)
@@ -400,7 +400,7 @@ class TestFailures:
     def test_an_error_of_the_writer_comes_out(
         self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(*_arguments: object) -> None:
+        def fail(*_arguments: object, **_options: object) -> None:
             raise OSError(5, "Input/output error")
 
         monkeypatch.setattr("pipeline.run.worker.VideoWriter.add", fail)
