@@ -4,7 +4,7 @@
 EfficientNet-Lite0 trunks: 2.1 M values instead of 33.1 M.
 
 Legend: B batch, K channels (background + objects), H W picture, h w = ceil(H/16) ceil(W/16), P = h w positions,
-C key width, V value width.
+C key width or features, V value width.
 """
 
 import copy
@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.bank import Rows
 from model.decoder import Decoder, DecoderWidths
 from model.encoders import KeyValue, QueryEncoder, ReferenceEncoder, to_rows
 from model.matcher import WORKSPACE_ELEMENTS, read
 from model.ops import Padding, crop, pad, padding_to_multiple
+from model.slots import Rows
 from model.trunk import Lite0Trunk, ResNet50Trunk, Trunk
 
 
@@ -59,7 +59,9 @@ class Segmentation(NamedTuple):
     logits: Tensor
     """[B, K, H, W] float32; softmax over K gives probabilities."""
     use: list[list[Tensor]]
-    """Of each picture and channel: how much each stored row was used [M]."""
+    """Of each picture and each part of its memory: how much each stored row was used [K, M]."""
+    r4: Tensor
+    """The pictures' features at 1/16 [B, C, h, w]."""
 
 
 class AFBURR(nn.Module):
@@ -86,7 +88,7 @@ class AFBURR(nn.Module):
         return self.decoder.place is not None
 
     def memorize(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> list[list[Rows]]:
-        """Features of a frame under each of its masks: rows [P, C] and [P, V] of each picture and channel.
+        """Features of a frame under each of its masks: of each picture, in one part, rows [K, P, C] and [K, P, V].
 
         The picture is RGB in [0, 1], the masks probabilities. Carries gradients.
         """
@@ -95,7 +97,7 @@ class AFBURR(nn.Module):
         key, value = self.key_value(r4.flatten(0, 1))
         key_BKPC = to_rows(key).float().unflatten(0, r4.shape[:2])
         value_BKPV = to_rows(value).float().unflatten(0, r4.shape[:2])
-        return [[Rows(*row) for row in zip(*frame, strict=True)] for frame in zip(key_BKPC, value_BKPV, strict=True)]
+        return [[Rows(*rows)] for rows in zip(key_BKPC, value_BKPV, strict=True)]
 
     def segment(
         self,
@@ -108,7 +110,9 @@ class AFBURR(nn.Module):
         valid_weight: float = 1e-3,
         workspace: int = WORKSPACE_ELEMENTS,
     ) -> Segmentation:
-        """Find each picture's channels, given the rows remembered of them (`memory[b][k]`, K >= 2 alike in all b).
+        """Find each picture's channels, given the rows remembered of them.
+
+        `memory[b]` has them in parts: channels with rows of equal number, K >= 2 in all and alike in every b.
 
         The picture is RGB in [0, 1]; `hint_BKCyx`: `model.place.hint` of the channels. Carries gradients, also into
         the memory.
@@ -117,13 +121,17 @@ class AFBURR(nn.Module):
         features = self.query_encoder(picture)
         key, value = self.key_value(features.r4)
         readout, use = [], []
-        for query_PC, channels in zip(to_rows(key).float(), memory, strict=True):
-            reads = [read(rows, query_PC, valid_weight=valid_weight, workspace=workspace) for rows in channels]
-            readout.append(torch.stack([r for r, _ in reads]))
+        for query_PC, parts in zip(to_rows(key).float(), memory, strict=True):
+            reads = [read(rows, query_PC, valid_weight=valid_weight, workspace=workspace) for rows in parts]
+            readout.append(torch.cat([r for r, _ in reads]))
             use.append([u for _, u in reads])
         readout_BKVhw = torch.stack(readout).transpose(2, 3).unflatten(3, key.shape[-2:])
         logits = self.decoder(readout_BKVhw, value, features, hint_BKCyx=hint_BKCyx, refine=refine, chunk=chunk)
-        return Segmentation(crop(logits, padding), use)
+        return Segmentation(crop(logits, padding), use, features.r4)
+
+    def coarse_features(self, picture_B3HW: Tensor) -> Tensor:
+        """`Segmentation.r4` of pictures that are not segmented."""
+        return self.query_encoder(_padded(picture_B3HW)[0]).r4
 
 
 def _padded(picture_B3HW: Tensor) -> tuple[Tensor, Padding]:

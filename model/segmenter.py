@@ -24,6 +24,7 @@ from torch import Tensor
 
 from model.bank import AdaptiveBank, BankConfig
 from model.checkpoint import fingerprint
+from model.cuts import ShotCuts, look
 from model.effect import NO_EFFECT, effective
 from model.errors import NonFinite, translate_out_of_memory
 from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
@@ -75,6 +76,7 @@ class _Prediction(NamedTuple):
     logits_Khw: Tensor
     probability_Khw: Tensor
     labels_hw: Tensor
+    r4: Tensor
 
 
 class VideoSegmenter:
@@ -88,6 +90,7 @@ class VideoSegmenter:
         self._config = config
         self._device = next(network.parameters()).device
         self._bank = AdaptiveBank(config.bank)
+        self._cuts = ShotCuts()
         self._planned = frozenset(object_ids)
         self._objects: set[int] = set()
         self._places: PlaceState | None = None
@@ -141,6 +144,7 @@ class VideoSegmenter:
             statistics=frame_stats,
             bank=self._bank.statistics(),
             prompted=prompt is not None,
+            shot_cut=self._cuts.add(self._look(picture, prediction)),
             probabilities=_as_numpy(prediction) if keep_probabilities else None,
         )
 
@@ -164,20 +168,28 @@ class VideoSegmenter:
         with self._autocast():
             found = self._network.segment(
                 picture,
-                [self._bank.memory(channels)],
+                [self._bank.memory()],
                 hint_BKCyx=self._hint(channels, picture),
                 refine=self._config.refine,
                 chunk=self._config.object_chunk,
                 valid_weight=self._config.bank.valid_weight,
                 workspace=self._config.workspace,
             )
-        for channel, use in zip(channels, found.use[0], strict=True):
-            self._bank.credit(channel, use)
+        self._bank.credit(found.use[0])
         logits = found.logits[0]
         if not bool(torch.isfinite(logits).all()):
             raise NonFinite("the network's scores are not finite")
         probability = torch.softmax(logits, dim=0)
-        return _Prediction(channels, logits, probability, best_labels(logits, channels))
+        return _Prediction(channels, logits, probability, best_labels(logits, channels), found.r4)
+
+    def _look(
+        self, picture: Tensor, prediction: _Prediction | None
+    ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+        """What the frame is compared with others by [D]."""
+        if prediction is not None:
+            return look(picture, prediction.r4).cpu().numpy()
+        with self._autocast():
+            return look(picture, self._network.coarse_features(picture)).cpu().numpy()
 
     def _hint(self, channels: tuple[int, ...], picture: Tensor) -> Tensor | None:
         """Where the channels were in the last frame; None where nothing was or the picture had another size."""
@@ -243,9 +255,8 @@ class VideoSegmenter:
         if not stored:
             return
         with self._autocast():
-            (memories,) = self._network.memorize(picture, masks[None, stored], chunk=self._config.object_chunk)
-        for k, rows in zip(stored, memories, strict=True):
-            self._bank.absorb(channels[k], rows, step=self._step, annotated=channels[k] in annotated)
+            ((rows,),) = self._network.memorize(picture, masks[None, stored], chunk=self._config.object_chunk)
+        self._bank.absorb([channels[k] for k in stored], rows, step=self._step, annotated=annotated)
 
     def _network_labels(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt) -> Tensor:
         """The merged labels of a prompted frame at network size."""
@@ -270,6 +281,7 @@ class VideoSegmenter:
             objects=tuple(sorted(self._objects)),
             bank=self._bank.state(),
             places=self._places.on(torch.device("cpu")) if self._places else None,
+            cuts=self._cuts.state(),
         )
 
     def restore(self, state: SegmenterState) -> None:
@@ -284,6 +296,7 @@ class VideoSegmenter:
         self._objects = set(state.objects)
         self._bank.restore(state.bank, self._device)
         self._places = state.places.on(self._device) if state.places else None
+        self._cuts.restore(state.cuts)
 
     @cached_property
     def _weights(self) -> str:

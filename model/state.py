@@ -2,7 +2,7 @@
 
 The bytes are a safetensors file: the rows as tensors, all else as JSON in its header. Nothing in them is executed.
 
-Legend: M stored rows of a channel, C key width, V value width.
+Legend: M stored rows of a channel, C key width, V value width, n frames, D values that a frame is compared by.
 """
 
 import json
@@ -15,28 +15,35 @@ from torch import Tensor
 
 from model.errors import BadState
 from model.place import Place
+from model.slots import inserted
 from model.tensor_file import pack, unpack
 
 STATE_VERSION = 2
 """Raised by hand when a state of before can no longer be gone on with."""
 _HEADER = "segmenter"
 _PLACES = "places"
+_LOOKS = "looks"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelState:
-    """One channel's stored rows, on the CPU; what they mean, `model.bank.FeatureRows` says."""
+    """One channel's stored rows as they lie in its slots, on the CPU; what they mean, `model.slots.Slots` says."""
 
     key: Tensor
     """[M, C]"""
     value: Tensor
     """[M, V]"""
-    inserted: Tensor
+    order: Tensor
     """[M]"""
     use: Tensor
     """[M]"""
     prompt: Tensor
     """[M]"""
+
+    @property
+    def inserted(self) -> Tensor:
+        """[M] the step at which each row was appended."""
+        return inserted(self.order)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +76,18 @@ class PlaceState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CutState:
+    """All that `model.cuts.ShotCuts` holds."""
+
+    looks: Tensor
+    """[n, D] of the last frames of the shot, on the CPU."""
+    fade_step: float
+    fade_frames_left: int
+    """0: no fade is under way."""
+    quiet_frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SegmenterState:
     """All that a segmenter needs to go on with the next frame, and what it was made with."""
 
@@ -86,6 +105,7 @@ class SegmenterState:
     bank: BankState
     places: PlaceState | None
     """None before the first prompt."""
+    cuts: CutState
 
     def check(self, *, settings: Mapping[str, object], weights: str) -> None:
         """Refuse a state that a segmenter with these settings and weights would not have made.
@@ -109,12 +129,15 @@ class SegmenterState:
             for channel, stored in self.bank.channels.items()
             for name, tensor in vars(stored).items()
         }
-        said = {name: value for name, value in vars(self).items() if name not in ("bank", _PLACES)}
+        said = {name: value for name, value in vars(self).items() if name not in ("bank", _PLACES, "cuts")}
+        cuts = {name: value for name, value in vars(self.cuts).items() if name != _LOOKS}
         held: dict[str, object] = {
             "channels": list(self.bank.channels),
             "prompts": list(self.bank.prompts.items()),
+            "cuts": cuts,
             _PLACES: None,
         }
+        rows[_LOOKS] = self.cuts.looks
         if self.places:
             held[_PLACES] = [self.places.channels, self.places.picture_size]
             rows |= {f"{_PLACES}.{name}": values.contiguous() for name, values in self.places.place._asdict().items()}
@@ -139,12 +162,13 @@ class SegmenterState:
             for channel in said.pop("channels")
         }
         bank = BankState(channels=channels, prompts=dict(said.pop("prompts")))
+        cuts = CutState(looks=rows[_LOOKS], **said.pop("cuts"))
         planned, objects = tuple(said.pop("planned")), tuple(said.pop("objects"))
         places = said.pop(_PLACES)
         if places is not None:
             of, (height, width) = places
             places = PlaceState(tuple(of), (height, width), Place(*(rows[f"{_PLACES}.{n}"] for n in Place._fields)))
-        return cls(**said, planned=planned, objects=objects, bank=bank, places=places)
+        return cls(**said, planned=planned, objects=objects, bank=bank, places=places, cuts=cuts)
 
 
 def _check_version(version: int) -> None:

@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.bank import Rows
 from model.clip import Clip
 from model.doubt import Doubts, doubts
 from model.network import AFBURR
@@ -26,6 +25,7 @@ from model.place import hint, seen
 from model.result import VOID
 from model.runtime import flushed_denormals
 from model.segmenter import AUTOCAST, Precision
+from model.slots import Rows
 from model.trunk import Lite0Trunk
 from model.uncertainty import CONFIDENCE_WEIGHT, confidence_loss
 
@@ -273,7 +273,7 @@ def _one_hot(labels_BHW: Tensor, channels: int) -> Tensor:
 
 
 def _joined(older: Rows, newer: Rows) -> Rows:
-    return Rows(torch.cat([older.key, newer.key]), torch.cat([older.value, newer.value]))
+    return Rows(torch.cat([older.key, newer.key], dim=1), torch.cat([older.value, newer.value], dim=1))
 
 
 def _soft_jaccard_loss(logits_BKHW: Tensor, labels_BHW: Tensor) -> Tensor:

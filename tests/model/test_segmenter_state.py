@@ -48,11 +48,13 @@ def tensors(state: SegmenterState) -> Iterator[Tensor]:
         yield from vars(rows).values()
     if state.places:
         yield from state.places.place
+    yield state.cuts.looks
 
 
 def without_tensors(state: SegmenterState) -> dict[str, object]:
     places = state.places and (state.places.channels, state.places.picture_size)
-    return {**vars(state), "bank": state.bank.prompts, "places": places}
+    cuts = vars(state.cuts) | {"looks": None}
+    return {**vars(state), "bank": state.bank.prompts, "places": places, "cuts": cuts}
 
 
 def assert_equal(first: SegmenterState, second: SegmenterState) -> None:

@@ -21,11 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.bank import Rows
 from model.clip import Clip
 from model.network import AFBURR, PLACE
 from model.result import VOID
 from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.slots import Rows
 from model.synthetic import make_clip
 from model.training import Losses, Trainer, TrainingConfig, fit
 from model.uncertainty import uncertainty_loss
@@ -49,6 +49,11 @@ def trainer(config: TrainingConfig = CONFIG) -> Trainer:
 def values(of: AFBURR) -> dict[str, Tensor]:
     """The weights, copied."""
     return {name: value.detach().clone() for name, value in of.state_dict().items()}
+
+
+def flat(of: AFBURR) -> Tensor:
+    """All weights in one row, copied."""
+    return torch.cat([value.flatten() for value in values(of).values()])
 
 
 def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
@@ -221,7 +226,7 @@ def test_later_frames_are_read_from_all_earlier_ones_as_they_were_predicted() ->
 
 
 def joined(older: Rows, newer: Rows) -> Rows:
-    return Rows(torch.cat([older.key, newer.key]), torch.cat([older.value, newer.value]))
+    return Rows(torch.cat([older.key, newer.key], dim=1), torch.cat([older.value, newer.value], dim=1))
 
 
 @pytest.mark.parametrize(("jaccard", "confidence"), [(0.5, 0.5), (0.5, 0.0), (0.0, 2.0)])
@@ -286,19 +291,20 @@ def test_the_order_of_the_clips_does_not_matter_beyond_rounding() -> None:
 def test_trainers_that_share_the_clips_learn_as_one(shares: tuple[int, ...]) -> None:
     """Weighted by clips: a trainer with fewer has less to say, one with none only takes over.
 
-    Slowly: Adam makes whole steps of what rounding does to gradients near zero.
+    Slowly, and judged by what was learnt as a whole: Adam makes whole steps of what rounding does to gradients near
+    zero, in single weights.
     """
     clips = [a_clip(1), a_clip(2, objects=2), a_clip(3)]
     whole = trainer(SLOW)
+    start = flat(whole.network)
     alone = [whole.step(clips), whole.step(clips[::-1])]
     together = shared_steps(shares, [clips, clips[::-1]])
-    expected = gradients(whole)
+    expected, learnt = gradients(whole), flat(whole.network) - start
     for learner, losses in together:
         for one, other in zip(alone, losses, strict=True):
             assert vars(one) == pytest.approx(vars(other), rel=1e-5)
         assert float((gradients(learner) - expected).abs().max()) < 1e-4 * float(expected.abs().max())
-        for name, value in values(whole.network).items():
-            torch.testing.assert_close(values(learner.network)[name], value, rtol=0, atol=2e-5)
+        assert float((flat(learner.network) - flat(whole.network)).norm()) < 0.01 * float(learnt.norm())
         assert changed(values(together[0][0].network), values(learner.network)) == set()
 
 
