@@ -25,7 +25,7 @@ class Doubt(StrEnum):
     FAULT = "cannot be used"
     EMPTY = "without a pixel"
     LOST = "without a pixel at the network's size"
-    APPROXIMATE = "as approximate as its box"
+    APPROXIMATE = "follows its box, not the object"
     TINY = "tiny"
     OVERLAP = "overlapping"
     FILLS = "nearly the whole picture"

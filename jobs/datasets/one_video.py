@@ -59,8 +59,10 @@ def _name(url: str) -> str:
     name = name_of(url)
     if not name:
         raise UnreadableVideo(f"{url} is no video: name a file, or a folder of frames")
-    stem = name.rpartition(".")[0]
-    return name if not stem or is_folder(url) else stem
+    try:
+        return name if is_folder(url) else name.rpartition(".")[0] or name
+    except FileNotFoundError:
+        raise UnreadableVideo(f"{url} does not exist: correct the path of the video") from None
 
 
 def _mask(text: str) -> PromptSource:

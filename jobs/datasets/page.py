@@ -100,7 +100,7 @@ def _html(card: Card) -> str:
     row = f" (row {card.row})" if card.row else ""
     objects = "".join(
         f'<p><i style="background: rgb{colour}"></i>object {object_id}'
-        + "".join(f' <span class="doubt">{escape(doubt)}</span>' for doubt in doubts)
+        + (f': <span class="doubt">{escape("; ".join(doubts))}</span>' if doubts else "")
         + "</p>"
         for object_id, colour, doubts in card.objects
     )

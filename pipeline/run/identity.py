@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.input.manifest import VideoTask
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raised by hand when the same input and settings give other masks than before."""
 
 
