@@ -11,6 +11,7 @@ from jobs.exports.formats.hf import HF
 from jobs.exports.formats.label_studio import LABEL_STUDIO
 from jobs.exports.formats.mots import MOTS
 from jobs.exports.formats.overlay import OVERLAY
+from jobs.exports.formats.rrd import RRD
 from jobs.exports.formats.sa_v import SA_V
 from jobs.exports.formats.yolo_seg import YOLO_SEG
 from jobs.exports.formats.youtube_vis import YOUTUBE_VIS
@@ -33,6 +34,7 @@ FORMATS: dict[str, Format] = {
         HF,
         OVERLAY,
         CUTOUTS,
+        RRD,
     )
 }
 
