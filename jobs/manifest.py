@@ -1,20 +1,26 @@
-"""`vos-batch manifest build` and `vos-batch manifest check`: which videos to segment, and whether that works."""
+"""`vos-batch manifest build`, `check` and `preview`: which videos to segment, and whether that will work."""
 
 import shlex
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import track
 
 from jobs.datasets.check import READERS, check
+from jobs.datasets.doubts import ORDER
 from jobs.datasets.manifests import Layout, PromptChoice, build
+from jobs.datasets.preview import PAGE, Looks, preview
+from jobs.datasets.preview import READERS as PREVIEW_READERS
 from jobs.terminal.console import WRONG_CALL, exit_on_error, stdout
-from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, MaxPixelsOption
+from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, BoxMasksOption, MaxPixelsOption
+from model.segmenter import SegmenterConfig
 from pipeline.input.frames import MAX_PIXELS
-from pipeline.input.inspection import Inspection
 from pipeline.input.origin import Allowed
+from pipeline.storage.store import Store
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -24,10 +30,10 @@ def manifest() -> None:
     """Say which videos to segment and which masks prompt them."""
 
 
-def _shown_on(console: Console) -> Callable[[Iterable[Inspection], int], Iterable[Inspection]]:
+def _shown_on(console: Console, what: str) -> Callable[[Iterable[T], int], Iterable[T]]:
     if not console.is_terminal:
-        return lambda inspections, _: inspections
-    return lambda inspections, total: track(inspections, "opening videos and masks", total=total, console=console)
+        return lambda done, _: done
+    return lambda done, total: track(done, what, total=total, console=console)
 
 
 @app.command("check")
@@ -45,15 +51,17 @@ def check_command(
     """Open every video and mask of a manifest and report all faults."""
     console = stdout()
     with exit_on_error():
-        good, faults = check(
+        good, faults, notes = check(
             manifest,
             output=output,
             binary_masks=binary_masks,
             max_pixels=max_pixels,
             allowed=Allowed(local=allow_local, http=allow_http),
             readers=readers,
-            shown=_shown_on(console),
+            shown=_shown_on(console, "opening videos and masks"),
         )
+    for note in notes:
+        console.print(f"note: {note}")
     for fault in faults:
         console.print(str(fault))
     if faults:
@@ -64,21 +72,67 @@ def check_command(
     console.print(f"{good} videos are fine" + (f", wrote {output}" if output else ""))
 
 
+@app.command("preview")
+def preview_command(
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Manifest: path or URL.")],
+    to: Annotated[str, typer.Option(metavar="DIR", help="Folder for the pictures and the page: path or URL; empty.")],
+    binary_masks: BinaryMasksOption = False,
+    box_masks: BoxMasksOption = "grabcut",
+    max_side: Annotated[int, typer.Option(min=0, help="As for segment.")] = SegmenterConfig.max_side,
+    min_side: Annotated[int, typer.Option(min=0, help="As for segment.")] = SegmenterConfig.min_side,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
+    allow_local: AllowLocalOption = False,
+    allow_http: AllowHttpOption = False,
+    readers: Annotated[int, typer.Option(min=1, help="Videos looked at at a time.")] = PREVIEW_READERS,
+) -> None:
+    """Draw every object's first mask on its frame, doubtful ones first."""
+    console = stdout()
+    with exit_on_error():
+        drawn = preview(
+            manifest,
+            to,
+            looks=Looks(
+                binary_masks=binary_masks,
+                box_masks=box_masks,
+                segmenter=SegmenterConfig(max_side=max_side, min_side=min_side),
+                max_pixels=max_pixels,
+            ),
+            allowed=Allowed(local=allow_local, http=allow_http),
+            readers=readers,
+            shown=_shown_on(console, "drawing first masks"),
+        )
+    for fault in drawn.faults:
+        console.print(str(fault))
+    console.print(f"wrote {drawn.pictures} pictures of {drawn.videos} videos: {Store(to).url_of(PAGE)}")
+    for doubt in ORDER:
+        if number := drawn.doubtful[doubt]:
+            console.print(f"{number} {doubt}")
+    if drawn.faults:
+        raise typer.Exit(WRONG_CALL)
+
+
 @app.command("build")
 def build_command(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="Folder of the dataset: path or URL.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SRC", help="Folder of the dataset, or file of its annotations: path or URL.")
+    ],
     output: Annotated[str, typer.Option(help="Manifest to write: path or URL ending in .jsonl, .csv or .parquet.")],
-    layout: Annotated[Layout, typer.Option(help="davis, youtube-vos, or pairs: NAME.mp4 beside NAME.png.")],
+    layout: Annotated[
+        Layout, typer.Option(help="How it lies there; pairs: NAME.mp4 beside NAME.png. docs/manifest.md tells of each.")
+    ],
     prompts: Annotated[
-        PromptChoice, typer.Option(help="Of folders: each object's first mask, or all masks.")
+        PromptChoice, typer.Option(help="Each object's first mask, or all masks; not of pairs.")
     ] = PromptChoice.FIRST,
     set_file: Annotated[
-        str | None, typer.Option("--set", help="Of folders: list of sequence names, one a line.")
+        str | None, typer.Option("--set", help="List of video names, one a line; not of pairs.")
     ] = None,
     resolution: Annotated[
         str | None, typer.Option(help="davis: the resolution folder, where there are several.")
     ] = None,
     binary_masks: BinaryMasksOption = False,
+    images: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Of annotations: where pictures or videos lie, if not beside.")
+    ] = None,
 ) -> None:
     """Write a manifest of a dataset's videos and masks."""
     console = stdout()
@@ -91,6 +145,8 @@ def build_command(
             set_file=set_file,
             resolution=resolution,
             binary_masks=binary_masks,
+            images=images,
+            tell=lambda note: console.print(f"note: {note}"),
         )
     console.print(f"wrote {number} videos to {output}")
     flags = " --binary-masks" if binary_masks else ""

@@ -1,5 +1,9 @@
 """`vos-batch segment MANIFEST OUTPUT`: segment every video of a manifest that is not complete yet.
 
+    vos-batch segment street.mp4 OUTPUT --box 1:200,80,64,40 --overlay
+
+does the same with one video and what is prompted in the call itself.
+
 The same as `python -m jobs.segment`, which is what `ray job submit` calls.
 """
 
@@ -10,20 +14,29 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from jobs.datasets.one_video import inspect_call
+from jobs.pictures.film import render_video
 from jobs.terminal.console import INTERRUPTED, exit_on_error, stdout
 from jobs.terminal.launch import SOME_FAILED, PoolKind, report, segment, tell_of_weights, worker_config
-from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, MaxPixelsOption
+from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, BoxMasksOption, MaxPixelsOption
 from model.bank import BankConfig
 from model.ops import SegmentMeanBackend
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.manifest import VideoTask, read_manifest
+from pipeline.input.manifest_files import is_manifest
 from pipeline.input.origin import Allowed
 from pipeline.input.weights import DEFAULT_CHECKPOINT
+from pipeline.output.labels import committed_video
+from pipeline.output.layout import overlay_path
 from pipeline.run.device import Device
 from pipeline.run.driver import GRACE_S
+from pipeline.run.ending import AtCuts, EndingConfig
+from pipeline.scratch import Scratch
+from pipeline.storage.store import Store
 
 
 class BankChoice(StrEnum):
@@ -38,6 +51,47 @@ def _chosen(tasks: Sequence[VideoTask], only: Sequence[str], limit: int | None) 
         raise InvalidInput(f"--only: the manifest has no video {', '.join(sorted(unknown))}")
     chosen = [task for task in tasks if not only or task.video_id in only]
     return chosen if limit is None else chosen[:limit]
+
+
+def _tasks(
+    source: str,
+    masks: Sequence[str],
+    boxes: Sequence[str],
+    allowed: Allowed,
+    console: Console,
+    *,
+    binary_masks: bool,
+    max_pixels: int,
+) -> list[VideoTask]:
+    """Of a manifest, or of one video with its prompts."""
+    if is_manifest(source):
+        if masks or boxes:
+            raise InvalidInput(f"{source} is a manifest, which holds its prompts: leave out --mask and --box")
+        return read_manifest(source, allowed)
+    if not masks and not boxes:
+        raise InvalidInput(
+            f"{source} is no manifest (.jsonl, .ndjson, .csv or .parquet): name one, or say what to follow in this "
+            "video, with --mask PNG or --box ID:x,y,width,height"
+        )
+    found = inspect_call(source, masks, boxes, binary_masks=binary_masks, max_pixels=max_pixels)
+    for note in found.notes:
+        console.print(f"note: {note}")
+    return [found.task]
+
+
+def _show_one(task: VideoTask, output: str, console: Console, *, overlay: bool) -> None:
+    """Say what of a single video deserves a look, and draw its result where that is asked for."""
+    store, found = Store(output), committed_video(output, task.video_id)
+    for row in found.rows("masks", ["frame_index", "object_id", "approximate"]):
+        if row["approximate"]:
+            where = f"frame {row['frame_index']}, object {row['object_id']}"
+            console.print(f"note: {where}: the mask follows its box, not the object: give a mask for a better result")
+    if overlay:
+        with Scratch() as scratch:
+            drawn = render_video(task.video_uri, found, scratch.folder)
+            for path in (drawn.video, drawn.sheet):
+                store.put_file(name := overlay_path(task.video_id, path.suffix), path)
+                console.print(f"drawn: {store.url_of(name)}")
 
 
 def _check_loads(backend: SegmentMeanBackend) -> None:
@@ -71,11 +125,29 @@ app = typer.Typer(add_completion=False)
 @app.command(name="segment")
 def segment_command(
     manifest: Annotated[
-        str, typer.Argument(metavar="MANIFEST", help="Manifest: path or URL of a .jsonl, .csv or .parquet file.")
+        str,
+        typer.Argument(
+            metavar="MANIFEST|VIDEO",
+            help="Manifest: path or URL of a .jsonl, .csv or .parquet file; or, with --mask or --box, a video or a "
+            "folder of frames.",
+        ),
     ],
     output: Annotated[
         str, typer.Argument(metavar="OUTPUT", help="Output folder: path or URL; empty or an earlier output.")
     ],
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[FRAME=]PNG", help="Of VIDEO: a mask of its objects on frame 0, or FRAME; repeatable."),
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID:x,y,w,h[@FRAME]", help="Of VIDEO: an object's box in pixels on frame 0, or FRAME; repeatable."
+        ),
+    ] = None,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Of VIDEO: also draw the result, into OUTPUT/overlays.")
+    ] = False,
     checkpoint: Annotated[
         str, typer.Option(metavar="NAME|PATH", help="Weights: a name, or a .safetensors path or URL.")
     ] = DEFAULT_CHECKPOINT,
@@ -104,7 +176,14 @@ def segment_command(
         SegmentMeanBackend, typer.Option(help="What computes the merges; torch-scatter must be built: make scatter.")
     ] = BankConfig.segment_mean,
     object_chunk: Annotated[int | None, typer.Option(min=1, help="Objects at a time, to save memory.")] = None,
+    at_cuts: Annotated[
+        AtCuts, typer.Option(help="stop: a video ends at its first cut behind its last prompt, and needs a prompt.")
+    ] = EndingConfig.at_cuts,
+    stop_when_lost: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="A video ends after N frames without any object, too.")
+    ] = None,
     binary_masks: BinaryMasksOption = False,
+    box_masks: BoxMasksOption = "grabcut",
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     allow_local: AllowLocalOption = False,
     allow_http: AllowHttpOption = False,
@@ -118,7 +197,7 @@ def segment_command(
         bool, typer.Option("--not-exclusive", help="Also on a store where a second run might slip in.")
     ] = False,
 ) -> None:
-    """Segment every video of MANIFEST that is not complete in OUTPUT yet."""
+    """Segment every video of MANIFEST that is not complete in OUTPUT yet, or one VIDEO."""
     console = stdout()
     with exit_on_error():
         segmenter = SegmenterConfig(
@@ -131,12 +210,20 @@ def segment_command(
             object_chunk=object_chunk,
         )
         allowed = Allowed(local=allow_local, http=allow_http)
-        tasks = _chosen(read_manifest(manifest, allowed), only or (), limit)
+        one = not is_manifest(manifest)
+        if overlay and not one:
+            raise InvalidInput("--overlay is for one video: `vos-batch export OUTPUT --format overlay` draws them all")
+        found = _tasks(
+            manifest, mask or (), box or (), allowed, console, binary_masks=binary_masks, max_pixels=max_pixels
+        )
+        tasks = _chosen(found, only or (), limit)
         config = worker_config(
             output=output,
             checkpoint=checkpoint,
             segmenter=segmenter,
+            ending=EndingConfig(at_cuts=at_cuts, stop_when_lost=stop_when_lost),
             binary_masks=binary_masks,
+            box_masks=box_masks,
             max_pixels=max_pixels,
             device=device,
             torch_threads=torch_threads,
@@ -157,6 +244,8 @@ def segment_command(
             console.print("interrupted: what is complete stays, the same command goes on from there")
             raise typer.Exit(INTERRUPTED) from None
         report(summary, console, output=output)
+        if one and not summary.failed:
+            _show_one(tasks[0], output, console, overlay=overlay)
     if summary.failed:
         raise typer.Exit(SOME_FAILED)
 

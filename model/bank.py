@@ -1,30 +1,44 @@
 """The adaptive feature bank (AFB; Liang et al., NeurIPS 2020, section 3.3): merge what is known, append what is
 new, evict what is least used, inside a fixed budget.
 
-One table of rows per channel (an object, or the background), in order of insertion. `FeatureRows` knows two
-primitives, select and append; the policies below are functions on it. Where we differ from the published code,
-docs/differences.md says why; `BankConfig.published()` gives its behaviour back, but for its eviction.
+The rows of all channels (the background and the objects) lie in one structure of fixed slots, and what happens to
+them are pure functions on it (`model.slots`); here is when which of them happens. Where we differ from the published
+code, docs/differences.md says why; `BankConfig.published()` gives its behaviour back, but for its eviction.
 
-Legend: M stored rows of a channel, N new rows, C key width, V value width, P positions of a frame.
+Legend: K channels, S slots of a channel, M of them that may be filled, N new rows of a channel.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from model.effect import NO_EFFECT
 from model.errors import BudgetTooSmall, NonFinite
-from model.ops import SegmentMeanBackend, segment_mean
+from model.ops import SegmentMeanBackend
 from model.result import BankStatistics
+from model.slots import (
+    Rows,
+    Slots,
+    at,
+    evict,
+    leave,
+    limit_protection,
+    merge,
+    nearest,
+    num_protected,
+    num_rows,
+    place,
+    put,
+)
 from model.state import BankState, ChannelState
 
 _MINIMAL_AUTO_BUDGET = 40_000
-_CORRELATION_ELEMENTS = 1 << 23
+_MERGED, _APPENDED, _EVICTED, _DROPPED, _REFUSED, _FILLED, _HELD = range(7)
+"""What is counted of each channel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,194 +113,65 @@ class BankConfig:
         return math.floor(self.protection * share)
 
 
-class Rows(NamedTuple):
-    """Features as rows: what a frame brings, and what a read needs."""
-
-    key: Tensor
-    """[N, C]"""
-    value: Tensor
-    """[N, V]"""
-
-
-class FeatureRows:
-    """One channel's stored rows: parallel arrays in preallocated buffers, in order of insertion."""
-
-    def __init__(self, like: Rows) -> None:
-        device = like.key.device
-        self._buffers: dict[str, Tensor] = {
-            "key": like.key.new_empty(0, like.key.shape[1]),
-            "value": like.value.new_empty(0, like.value.shape[1]),
-            "inserted": torch.empty(0, dtype=torch.int64, device=device),
-            "use": torch.empty(0, dtype=torch.float32, device=device),
-            "prompt": torch.empty(0, dtype=torch.int64, device=device),
-        }
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    @property
-    def key(self) -> Tensor:
-        """[M, C]"""
-        return self._buffers["key"][: self._size]
-
-    @property
-    def value(self) -> Tensor:
-        """[M, V]"""
-        return self._buffers["value"][: self._size]
-
-    @property
-    def inserted(self) -> Tensor:
-        """[M] step at which the row was appended."""
-        return self._buffers["inserted"][: self._size]
-
-    @property
-    def use(self) -> Tensor:
-        """[M] sum over reads of ln(1 + positions that used the row), and over merges of ln(1 + features merged)."""
-        return self._buffers["use"][: self._size]
-
-    @property
-    def prompt(self) -> Tensor:
-        """[M] 0, or the number of the channel's prompt that protects the row (1 = its first)."""
-        return self._buffers["prompt"][: self._size]
-
-    def rows(self) -> Rows:
-        """What a read needs, without a copy."""
-        return Rows(self.key, self.value)
-
-    def select(self, keep: Tensor) -> None:
-        """Keep the rows where `keep` [M] is true, in their order."""
-        index = keep.nonzero().squeeze(1)
-        for buffer in self._buffers.values():
-            buffer[: len(index)] = buffer[index]
-        self._size = len(index)
-
-    def append(self, new: Rows, *, step: int, prompt: int = 0) -> None:
-        """Append rows of one frame, unused so far."""
-        end = self._size + len(new.key)
-        self._reserve(end)
-        entering: dict[str, Tensor | float] = {
-            "key": new.key,
-            "value": new.value,
-            "inserted": step,
-            "use": 0.0,
-            "prompt": prompt,
-        }
-        for name, value in entering.items():
-            self._buffers[name][self._size : end] = value
-        self._size = end
-
-    def _reserve(self, size: int) -> None:
-        capacity = len(self._buffers["use"])
-        if size <= capacity:
-            return
-        grown = max(size, 2 * capacity)
-        for name, buffer in self._buffers.items():
-            self._buffers[name] = buffer.new_empty(grown, *buffer.shape[1:])
-            self._buffers[name][: self._size] = buffer[: self._size]
-
-    def state(self) -> ChannelState:
-        """A copy of the rows, on the CPU."""
-        return ChannelState(**{name: buffer[: self._size].cpu().clone() for name, buffer in self._buffers.items()})
-
-    @classmethod
-    def from_state(cls, state: ChannelState, device: torch.device) -> "FeatureRows":
-        """The rows that `state` described."""
-        stored = cls(Rows(state.key.to(device), state.value.to(device)))
-        stored._buffers = {name: rows.to(device, copy=True) for name, rows in vars(state).items()}
-        stored._size = len(state.use)
-        return stored
-
-
-def nearest(stored_MC: Tensor, new_NC: Tensor) -> tuple[Tensor, Tensor]:
-    """Each new key's nearest stored key: (index [N], cosine [N]), in bounded memory."""
-    known = F.normalize(stored_MC, dim=1).T
-    block = max(1, _CORRELATION_ELEMENTS // max(1, len(stored_MC)))
-    best = [(F.normalize(part, dim=1) @ known).max(dim=1) for part in new_NC.split(block)]
-    return torch.cat([b.indices for b in best]), torch.cat([b.values for b in best])
-
-
-def merge(stored: FeatureRows, new: Rows, target_N: Tensor, config: BankConfig) -> None:
-    """Move each hit row towards the mean direction of the features that chose it."""
-    if not len(target_N):
-        return
-    for old, entering in ((stored.key, new.key), (stored.value, new.value)):
-        targets_U, mean_UC = segment_mean(F.normalize(entering, dim=1), target_N, config.segment_mean)
-        old[targets_U] = _moved(old[targets_U], mean_UC, config)
-    if config.merges_count_as_use:
-        targets_U, counts_U = target_N.unique(return_counts=True)
-        stored.use[targets_U] += torch.log1p(counts_U.float())
-
-
-def _moved(old_UC: Tensor, mean_UC: Tensor, config: BankConfig) -> Tensor:
-    norm = old_UC.norm(dim=1, keepdim=True)
-    direction = (1 - config.update_rate) * F.normalize(old_UC, dim=1) + config.update_rate * mean_UC
-    return norm * (F.normalize(direction, dim=1) if config.keep_norm else direction)
-
-
-def evict(stored: FeatureRows, count: int, *, step: int) -> int:
-    """Remove exactly `count` rows (or all that are not protected), lowest use / age first, ties oldest first.
-
-    Linear in the rows: a selection, not a sort. Returns how many went.
-    """
-    free = (stored.prompt == 0).nonzero().squeeze(1)
-    count = min(count, len(free))
-    if count <= 0:
-        return 0
-    age = (step - stored.inserted[free]).clamp(min=1)
-    score = stored.use[free] / age
-    threshold = score.kthvalue(count).values
-    below = score < threshold
-    # Rows stand in order of insertion, so the first of the tied ones are the oldest.
-    tied = (score == threshold).nonzero().squeeze(1)[: count - int(below.sum())]
-    keep = torch.ones(len(stored), dtype=torch.bool, device=score.device)
-    keep[free[below]] = False
-    keep[free[tied]] = False
-    stored.select(keep)
-    return count
-
-
-def limit_protection(stored: FeatureRows, limit: int) -> None:
-    """At most `limit` rows stay protected: the oldest lose it first, the channel's first prompt last."""
-    held = stored.prompt.nonzero().squeeze(1)
-    if len(held) <= limit:
-        return
-    first = stored.prompt[held] == 1
-    by_age = torch.cat([held[~first], held[first]])
-    stored.prompt[by_age[: len(held) - limit]] = 0
-
-
-@dataclass
-class _Counts:
-    merged: int = 0
-    appended: int = 0
-    evicted: int = 0
-    dropped: int = 0
-
-
 class AdaptiveBank:
-    """The stored rows of all channels of one video."""
+    """The stored rows of all channels of one video: one structure, a channel a line, in ascending order.
 
-    def __init__(self, config: BankConfig) -> None:
+    On a GPU all channels go together, over as many slots as any of them may have filled, and the host learns what
+    came of it when it asks (`counts`, `settle`). On the CPU each goes alone, over the slots that it has filled.
+    """
+
+    def __init__(self, config: BankConfig, *, together: bool | None = None) -> None:
+        """`together`: whether all channels go together; None: as the device of the rows says."""
         self.config = config
-        self._channels: dict[int, FeatureRows] = {}
+        self._together = together
+        self._slots: Slots | None = None
+        self._channels: tuple[int, ...] = ()
+        self._filled: list[int] = []
+        """Slots of each channel that may be filled; as many as are, once `settle` has said so."""
         self._prompts: dict[int, int] = {}
+        self._counts = torch.zeros(0, _FILLED, dtype=torch.int64)
         self._share = 0
         self._protected = 0
-        self._counts = _Counts()
 
     @property
     def channels(self) -> tuple[int, ...]:
         """Channels that hold rows, ascending; 0 is the background."""
-        return tuple(sorted(c for c, stored in self._channels.items() if len(stored)))
+        return self._channels
 
-    def stored(self, channel: int) -> FeatureRows:
-        """One channel's rows."""
-        return self._channels[channel]
+    def stored(self, channel: int) -> ChannelState:
+        """One channel's rows, without a copy, as they lie in its slots."""
+        line = self._channels.index(channel)
+        return ChannelState(**{name: x[line, : self._filled[line]] for name, x in self._held._asdict().items()})
 
-    def memory(self, channels: Sequence[int]) -> list[Rows]:
-        """What a read of these channels needs, without a copy."""
-        return [self._channels[channel].rows() for channel in channels]
+    @property
+    def _held(self) -> Slots:
+        if self._slots is None:
+            raise RuntimeError("this bank holds nothing yet")
+        return self._slots
+
+    def memory(self) -> list[Rows]:
+        """What a read of all channels needs, without a copy: the channels that go together, in their order."""
+        lanes = self._lanes(self._channels)
+        return [self._held.part(lane, self._end(lane)).rows(masked=self._goes_together()) for lane in lanes]
+
+    def credit(self, use: Sequence[Tensor]) -> None:
+        """Add one read's use [k, M] of each of the parts of `memory`."""
+        for lane, use_KM in zip(self._lanes(self._channels), use, strict=True):
+            self._held.use[lane, : use_KM.shape[1]] += use_KM
+
+    def _goes_together(self) -> bool:
+        return self._held.key.device.type != "cpu" if self._together is None else self._together
+
+    def _lanes(self, channels: Sequence[int], *, alone: bool = False) -> list[slice]:
+        """The lines of these channels, as far as they go together."""
+        if not alone and self._goes_together() and tuple(channels) == self._channels:
+            return [slice(0, len(channels))]
+        lines = map(self._channels.index, channels)
+        return [slice(line, line + 1) for line in lines]
+
+    def _end(self, lane: slice) -> int:
+        """Behind the last slot that one of these channels may have filled."""
+        return max(self._filled[lane])
 
     def begin_frame(self, *, channels: int, positions: int, step: int) -> None:
         """Start a frame's counts; when objects have joined, the others make room for their shares.
@@ -294,38 +179,90 @@ class AdaptiveBank:
         Raises:
             BudgetTooSmall: the configured budget does not suffice for so many channels.
         """
-        self._counts = _Counts()
+        before = self._share, self._protected
         self._share = self.config.share(channels, positions)
         self._protected = self.config.protected_rows(self._share, positions)
-        for stored in self._channels.values():
-            self._fit(stored, 0, step)
+        self._counts = torch.zeros_like(self._counts)
+        if self._channels and before != (self._share, self._protected):
+            limit_protection(self._held.part(slice(None), max(self._filled)), self._protected)
+            self._fit(slice(None), step)
 
-    def credit(self, channel: int, use_M: Tensor) -> None:
-        """Add one read's use [M] to a channel's rows."""
-        self._channels[channel].use.add_(use_M)
+    def _fit(self, lane: slice, step: int) -> None:
+        """Evict what is above the share; else no row moves, so that a bank that is restored goes on to the bit."""
+        if self._end(lane) > self._share:
+            rows = self._held.part(lane, self._end(lane))
+            self._counts[lane, _EVICTED] += evict(rows, num_rows(rows) - self._share, step=step)
+            self._filled[lane] = [min(filled, self._share) for filled in self._filled[lane]]
 
-    def absorb(self, channel: int, new: Rows, *, step: int, annotated: bool = False) -> None:
-        """Take in one frame's features of a channel: merge the known, append the novel, evict what no longer fits.
+    def absorb(
+        self,
+        channels: Sequence[int],
+        new: Rows,
+        *,
+        step: int,
+        annotated: Collection[int] = (),
+        present_K: Tensor | None = None,
+    ) -> None:
+        """Take in one frame's features: merge the known, append the novel, evict what no longer fits.
 
-        `annotated`: the mask was given, not predicted. The budget always holds; of new rows that do not fit,
-        those least similar to the bank are kept and the rest counted as dropped.
-
-        Raises:
-            NonFinite: NaN or infinity in the features.
+        `annotated` channels' masks were given, not predicted; those not `present` take nothing. The budget always
+        holds; of new rows that do not fit, those least similar to the bank are kept and the rest counted as dropped.
+        What is not finite changes nothing of its channel, and `settle` says so.
         """
-        if not bool(torch.isfinite(new.key).all() and torch.isfinite(new.value).all()):
-            raise NonFinite(f"features of channel {channel} are not finite")
-        stored = self._channels.setdefault(channel, FeatureRows(new))
-        if self.config.policy == "first_last":
-            self._forget_latest(stored)
-        novel, similarity = self._merge_known(stored, new, annotated)
-        prompt = self._prompt_number(channel) if annotated else 0
-        self._append(stored, novel, similarity, step=step, prompt=prompt)
+        self._admit(channels, new)
+        self._reserve(new.key.shape[1])
+        first = 0
+        for lane in self._lanes(channels, alone=bool(annotated)):
+            part = slice(first, first := first + lane.stop - lane.start)
+            given = channels[part.start] in annotated
+            absent_K = None if present_K is None else ~present_K[part]
+            self._absorb(lane, Rows(new.key[part], new.value[part]), absent_K, step=step, annotated=given)
+        if not self._goes_together():
+            self.settle(self.counts().tolist())
 
-    def _forget_latest(self, stored: FeatureRows) -> None:
-        before = len(stored)
-        stored.select(stored.prompt > 0)
-        self._counts.evicted += before - len(stored)
+    def _admit(self, channels: Sequence[int], like: Rows) -> None:
+        """Give channels that are new a line."""
+        known = self._channels
+        if set(channels) <= set(known):
+            return
+        self._channels = tuple(sorted({*known, *channels}))
+        lines = [self._channels.index(channel) for channel in known]
+        self._filled = [dict(zip(known, self._filled, strict=True)).get(c, 0) for c in self._channels]
+        old, self._slots = self._slots, Slots.empty(like, len(self._channels), 1 + max(self._filled))
+        counts, self._counts = self._counts, torch.zeros(len(self._channels), _FILLED, dtype=torch.int64)
+        self._counts = self._counts.to(like.key.device)
+        if old is not None:
+            self._slots.take_over(old.part(slice(None), max(self._filled)), lines)
+            self._counts[lines] = counts
+
+    def _reserve(self, entering: int) -> None:
+        """Room for so many more rows of every channel, as far as its share goes: each time for twice as many."""
+        capacity = self._held.order.shape[1] - 1
+        needed = min(self._share, self._end(slice(None)) + entering)
+        if needed <= capacity:
+            return
+        old, slots = self._held.part(slice(None), capacity), 1 + max(needed, min(self._share, 2 * capacity))
+        self._slots = Slots.empty(old.rows(masked=False), len(self._channels), slots)
+        self._slots.take_over(old)
+
+    def _absorb(self, lane: slice, new: Rows, absent_K: Tensor | None, *, step: int, annotated: bool) -> None:
+        finite_K = new.key.isfinite().flatten(1).all(dim=1) & new.value.isfinite().flatten(1).all(dim=1)
+        taken_K = finite_K if absent_K is None else finite_K & ~absent_K
+        counts = self._counts[lane]
+        counts[:, _REFUSED] += ~finite_K if absent_K is None else ~(finite_K | absent_K)
+        if self.config.policy == "first_last":
+            self._forget_latest(lane, taken_K)
+        known_KN, similarity_KN = self._merge_known(lane, new, taken_K, annotated)
+        novel_KN = taken_K[:, None] & ~known_KN
+        counts[:, _MERGED] += known_KN.sum(dim=1)
+        prompt = self._prompt_number(self._channels[lane.start]) if annotated else 0
+        self._append(lane, new, novel_KN, similarity_KN, step=step, prompt=prompt)
+
+    def _forget_latest(self, lane: slice, taken_K: Tensor) -> None:
+        rows = self._held.part(lane, self._end(lane))
+        leaving = (rows.order >= 0) & (rows.prompt == 0) & taken_K[:, None]
+        self._counts[lane, _EVICTED] += leaving.sum(dim=1)
+        leave(rows, leaving)
 
     def _prompt_number(self, channel: int) -> int:
         if not self.config.protection and self.config.policy != "first_last":
@@ -333,46 +270,100 @@ class AdaptiveBank:
         self._prompts[channel] = self._prompts.get(channel, 0) + 1
         return self._prompts[channel]
 
-    def _merge_known(self, stored: FeatureRows, new: Rows, annotated: bool) -> tuple[Rows, Tensor]:
-        """Merge where the policy says so; returns the novel rows and their similarity to the bank."""
-        if not len(stored):
-            return new, new.key.new_full((len(new.key),), -1.0)
-        index_N, cosine_N = nearest(stored.key, new.key)
-        if self.config.policy != "adaptive" or (annotated and self.config.append_prompts):
-            return new, cosine_N
-        known = cosine_N > self.config.merge_threshold
-        merge(stored, Rows(new.key[known], new.value[known]), index_N[known], self.config)
-        self._counts.merged += int(known.sum())
-        return Rows(new.key[~known], new.value[~known]), cosine_N[~known]
+    def _merge_known(self, lane: slice, new: Rows, taken_K: Tensor, annotated: bool) -> tuple[Tensor, Tensor]:
+        """Merge where the policy says so: which are known [K, N], and all their similarity to the bank."""
+        config, end = self.config, self._end(lane)
+        if not end:
+            return new.key.new_zeros(new.key.shape[:2], dtype=torch.bool), new.key.new_zeros(new.key.shape[:2])
+        masked = self._goes_together() or config.policy == "first_last"
+        slot_KN, cosine_KN = nearest(self._held.part(lane, end).rows(masked=masked), new.key)
+        if config.policy != "adaptive" or (annotated and config.append_prompts):
+            return torch.zeros_like(slot_KN, dtype=torch.bool), cosine_KN
+        known_KN = (cosine_KN > config.merge_threshold) & taken_K[:, None]
+        self._merge(self._held.part(lane), new, slot_KN.masked_fill(~known_KN, self._nowhere))
+        return known_KN, cosine_KN
 
-    def _append(self, stored: FeatureRows, novel: Rows, similarity_N: Tensor, *, step: int, prompt: int) -> None:
-        room = self._fit(stored, len(novel.key), step)
-        if room < len(novel.key):
-            kept = similarity_N.argsort(stable=True)[:room].sort().values
-            self._counts.dropped += len(novel.key) - room
-            novel = Rows(novel.key[kept], novel.value[kept])
-        stored.append(novel, step=step, prompt=prompt)
-        self._counts.appended += len(novel.key)
-        limit_protection(stored, self._protected)
+    def _merge(self, rows: Slots, new: Rows, target_KN: Tensor) -> None:
+        old = Rows(at(rows.key, target_KN), at(rows.value, target_KN))
+        config = self.config
+        moved, count_KN = merge(
+            old, new, target_KN, rate=config.update_rate, keep_norm=config.keep_norm, backend=config.segment_mean
+        )
+        put(rows.key, target_KN, moved.key)
+        put(rows.value, target_KN, moved.value)
+        if config.merges_count_as_use:
+            put(rows.use, target_KN, at(rows.use, target_KN) + torch.log1p(count_KN))
 
-    def _fit(self, stored: FeatureRows, entering: int, step: int) -> int:
-        """Evict until `entering` more rows fit into the share; returns for how many there is room."""
-        limit_protection(stored, self._protected)
-        self._counts.evicted += evict(stored, len(stored) + entering - self._share, step=step)
-        return min(entering, self._share - len(stored))
+    def _append(
+        self, lane: slice, new: Rows, novel_KN: Tensor, similarity_KN: Tensor, *, step: int, prompt: int
+    ) -> None:
+        self._fit(lane, step)
+        filled, entering = self._end(lane), novel_KN.shape[1]
+        end = min(self._share, filled + entering)
+        rows, counts = self._held.part(lane, end), self._counts[lane]
+        room = end - min(filled, self._protected)
+        placed = place(rows, novel_KN, similarity_KN, step=step, room=room)
+        slot_KN = placed.slot_KN.masked_fill(~placed.kept_KN, self._nowhere)
+        self._held.part(lane).write(slot_KN, new, step=step, prompt=prompt)
+        counts[:, _APPENDED] += placed.kept_KN.sum(dim=1)
+        counts[:, _EVICTED] += placed.evicts_KN.sum(dim=1)
+        counts[:, _DROPPED] += novel_KN.sum(dim=1) - placed.kept_KN.sum(dim=1)
+        self._filled[lane] = [min(end, filled + entering) for filled in self._filled[lane]]
+        if prompt:
+            limit_protection(rows, self._protected)
+
+    @property
+    def _nowhere(self) -> int:
+        """The slot that holds nothing."""
+        return self._held.order.shape[1] - 1
+
+    def counts(self) -> Tensor:
+        """[K, 7] of each channel since `begin_frame`, and its rows and protected rows now; for `settle`."""
+        rows = self._held.part(slice(None), self._end(slice(None)))
+        return torch.cat([self._counts, num_rows(rows)[:, None], num_protected(rows)[:, None]], dim=1)
+
+    def settle(self, counts: Sequence[Sequence[int]]) -> BankStatistics:
+        """What `counts` says of this frame; from here on the host knows how many slots are filled.
+
+        Raises:
+            NonFinite: NaN or infinity in the features of a channel.
+        """
+        self._filled = [line[_FILLED] for line in counts]
+        for channel, line in zip(self._channels, counts, strict=True):
+            if line[_REFUSED]:
+                raise NonFinite(f"features of channel {channel} are not finite")
+        merged, appended, evicted, dropped, _, size, held = (sum(column) for column in zip(*counts, strict=True))
+        return BankStatistics(
+            size=size,
+            merged=merged,
+            appended=appended,
+            evicted=evicted,
+            dropped=dropped,
+            protected_share=held / size if size else 0.0,
+        )
 
     def statistics(self) -> BankStatistics:
-        """Sizes now, and what happened since `begin_frame`, over all channels."""
-        size = sum(len(stored) for stored in self._channels.values())
-        held = sum(int((stored.prompt > 0).sum()) for stored in self._channels.values())
-        return BankStatistics(size=size, protected_share=held / size if size else 0.0, **vars(self._counts))
+        """Sizes now, and what happened since `begin_frame`, over all channels; the host waits for them."""
+        return self.settle(self.counts().tolist()) if self._channels else BankStatistics()
 
     def state(self) -> BankState:
         """All that `restore` needs."""
-        channels = {channel: stored.state() for channel, stored in self._channels.items()}
+        channels = {channel: self._copied(line) for line, channel in enumerate(self._channels)}
         return BankState(channels=channels, prompts=dict(self._prompts))
+
+    def _copied(self, line: int) -> ChannelState:
+        rows = self._held.part(slice(line, line + 1), self._filled[line])._asdict()
+        return ChannelState(**{name: x[0].cpu().clone() for name, x in rows.items()})
 
     def restore(self, state: BankState, device: torch.device) -> None:
         """Continue where `state()` was taken, by a bank of the same configuration."""
-        self._channels = {channel: FeatureRows.from_state(rows, device) for channel, rows in state.channels.items()}
+        self._channels = tuple(sorted(state.channels))
         self._prompts = dict(state.prompts)
+        self._filled = [len(state.channels[channel].use) for channel in self._channels]
+        self._counts = torch.zeros(len(self._channels), _FILLED, dtype=torch.int64, device=device)
+        self._slots = None
+        for line, channel in enumerate(self._channels):
+            rows = Slots(**{name: x[None].to(device) for name, x in vars(state.channels[channel]).items()})
+            if self._slots is None:
+                self._slots = Slots.empty(rows.rows(masked=False), len(self._channels), 1 + max(self._filled))
+            self._slots.take_over(rows, slice(line, line + 1))

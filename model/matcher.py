@@ -3,7 +3,7 @@
 Pure: the read-out and the use of the rows come back, nothing is written. Exact, with a workspace that does not
 grow with the bank or the picture.
 
-Legend: M stored rows, P query positions, C key width, V value width.
+Legend: K channels, M stored rows of each, P query positions, C key width, V value width.
 """
 
 import math
@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from model.bank import Rows
+from model.slots import Rows
 
 WORKSPACE_ELEMENTS = 1 << 22
 """Attention weights held at a time (16 MB in float32; a read holds three such arrays)."""
@@ -27,18 +27,26 @@ def read(
     valid_weight: float = 1e-3,
     workspace: int = WORKSPACE_ELEMENTS,
 ) -> tuple[Tensor, Tensor]:
-    """Read-out [P, V] and use [M] = ln(1 + positions whose weight on the row is above `valid_weight`).
+    """Read-out [K, P, V] and use [K, M] = ln(1 + positions whose weight on the row is above `valid_weight`).
 
     Softmax in float32 whatever the precision of the inputs; carries gradients.
     """
-    block = min(_MOST_POSITIONS, max(1, workspace // max(1, len(memory.key))))
+    rows = memory.key.shape[:2].numel()
+    most = _MOST_POSITIONS if query_PC.device.type == "cpu" else len(query_PC)
+    block = min(most, max(1, workspace // max(1, rows)))
+    # A single channel as a matrix: products of batches, also of one, are slower in bf16.
+    key, value = memory.key.squeeze(0), memory.value.squeeze(0)
     scale = 1 / math.sqrt(query_PC.shape[1])
-    positions_M = torch.zeros(len(memory.key), device=query_PC.device)
-    used = query_PC.new_empty(min(block, len(query_PC)), len(memory.key), dtype=torch.float32)
+    positions = torch.zeros(key.shape[:-1], device=query_PC.device)
+    used = query_PC.new_empty(*key.shape[:-2], min(block, len(query_PC)), key.shape[-2], dtype=torch.float32)
     readout = []
     for query in query_PC.split(block):
-        weight = torch.softmax((query * scale @ memory.key.T).float(), dim=1)
+        score = (query * scale @ key.mT).float()
+        if memory.empty is not None:
+            score = score.masked_fill(memory.empty.squeeze(0).unsqueeze(-2), -torch.inf)
+        weight = torch.softmax(score, dim=-1)
         # As numbers: to count booleans takes longer than the product with the values.
-        positions_M += torch.gt(weight.detach(), valid_weight, out=used[: len(query)]).sum(dim=0)
-        readout.append(weight.to(memory.value.dtype) @ memory.value)
-    return torch.cat(readout), torch.log1p(positions_M)
+        positions += torch.gt(weight.detach(), valid_weight, out=used[..., : len(query), :]).sum(dim=-2)
+        readout.append(weight.to(value.dtype) @ value)
+    channels = len(memory.key)
+    return torch.cat(readout, dim=-2).reshape(channels, len(query_PC), -1), torch.log1p(positions).reshape(channels, -1)

@@ -4,7 +4,7 @@
 EfficientNet-Lite0 trunks: 2.1 M values instead of 33.1 M.
 
 Legend: B batch, K channels (background + objects), H W picture, h w = ceil(H/16) ceil(W/16), P = h w positions,
-C key width, V value width.
+C key width or features, V value width.
 """
 
 import copy
@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.bank import Rows
 from model.decoder import Decoder, DecoderWidths
 from model.encoders import KeyValue, QueryEncoder, ReferenceEncoder, to_rows
 from model.matcher import WORKSPACE_ELEMENTS, read
 from model.ops import Padding, crop, pad, padding_to_multiple
+from model.slots import Rows
 from model.trunk import Lite0Trunk, ResNet50Trunk, Trunk
 
 
@@ -39,7 +39,7 @@ PRESETS = {
         trunk=Lite0Trunk,
         key_width=64,
         value_width=128,
-        decoder=DecoderWidths(wide=64, narrow=32, local=32),
+        decoder=DecoderWidths(wide=64, narrow=32, local=32, place=True),
     ),
     "resnet50": Preset(
         trunk=ResNet50Trunk,
@@ -49,6 +49,8 @@ PRESETS = {
     ),
 }
 DEFAULT_PRESET = "lite0"
+PLACE = "decoder.place.weight"
+"""The layer that takes hints; weights of before it stand for zeros there."""
 
 
 class Segmentation(NamedTuple):
@@ -57,14 +59,19 @@ class Segmentation(NamedTuple):
     logits: Tensor
     """[B, K, H, W] float32; softmax over K gives probabilities."""
     use: list[list[Tensor]]
-    """Of each picture and channel: how much each stored row was used [M]."""
+    """Of each picture and each part of its memory: how much each stored row was used [K, M]."""
+    r4: Tensor
+    """The pictures' features at 1/16 [B, C, h, w]."""
 
 
 class AFBURR(nn.Module):
     """Two functions: what to remember of a frame, and what is where in a frame."""
 
     def __init__(self, preset: str = DEFAULT_PRESET) -> None:
-        """Parts as `PRESETS[preset]` says; parameters as torch initialises them (see `untrained`)."""
+        """Parts as `PRESETS[preset]` says; parameters as torch initialises them (see `untrained`).
+
+        But for the layer that takes hints: it begins with zeros, so that nothing differs from a network without it.
+        """
         super().__init__()
         parts = PRESETS[preset]
         self.preset = preset
@@ -75,8 +82,13 @@ class AFBURR(nn.Module):
         self.decoder = Decoder(channels, parts.value_width, parts.decoder)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @property
+    def takes_hints(self) -> bool:
+        """Whether there is a layer for `hint_BKCyx`."""
+        return self.decoder.place is not None
+
     def memorize(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> list[list[Rows]]:
-        """Features of a frame under each of its masks: rows [P, C] and [P, V] of each picture and channel.
+        """Features of a frame under each of its masks: of each picture, in one part, rows [K, P, C] and [K, P, V].
 
         The picture is RGB in [0, 1], the masks probabilities. Carries gradients.
         """
@@ -85,33 +97,41 @@ class AFBURR(nn.Module):
         key, value = self.key_value(r4.flatten(0, 1))
         key_BKPC = to_rows(key).float().unflatten(0, r4.shape[:2])
         value_BKPV = to_rows(value).float().unflatten(0, r4.shape[:2])
-        return [[Rows(*row) for row in zip(*frame, strict=True)] for frame in zip(key_BKPC, value_BKPV, strict=True)]
+        return [[Rows(*rows)] for rows in zip(key_BKPC, value_BKPV, strict=True)]
 
     def segment(
         self,
         picture_B3HW: Tensor,
         memory: Sequence[Sequence[Rows]],
         *,
+        hint_BKCyx: Tensor | None = None,
         refine: bool = True,
         chunk: int | None = None,
         valid_weight: float = 1e-3,
         workspace: int = WORKSPACE_ELEMENTS,
     ) -> Segmentation:
-        """Find each picture's channels, given the rows remembered of them (`memory[b][k]`, K >= 2 alike in all b).
+        """Find each picture's channels, given the rows remembered of them.
 
-        The picture is RGB in [0, 1]. Carries gradients, also into the memory.
+        `memory[b]` has them in parts: channels with rows of equal number, K >= 2 in all and alike in every b.
+
+        The picture is RGB in [0, 1]; `hint_BKCyx`: `model.place.hint` of the channels. Carries gradients, also into
+        the memory.
         """
         picture, padding = _padded(picture_B3HW)
         features = self.query_encoder(picture)
         key, value = self.key_value(features.r4)
         readout, use = [], []
-        for query_PC, channels in zip(to_rows(key).float(), memory, strict=True):
-            reads = [read(rows, query_PC, valid_weight=valid_weight, workspace=workspace) for rows in channels]
-            readout.append(torch.stack([r for r, _ in reads]))
+        for query_PC, parts in zip(to_rows(key).float(), memory, strict=True):
+            reads = [read(rows, query_PC, valid_weight=valid_weight, workspace=workspace) for rows in parts]
+            readout.append(torch.cat([r for r, _ in reads]))
             use.append([u for _, u in reads])
         readout_BKVhw = torch.stack(readout).transpose(2, 3).unflatten(3, key.shape[-2:])
-        logits = self.decoder(readout_BKVhw, value, features, refine=refine, chunk=chunk)
-        return Segmentation(crop(logits, padding), use)
+        logits = self.decoder(readout_BKVhw, value, features, hint_BKCyx=hint_BKCyx, refine=refine, chunk=chunk)
+        return Segmentation(crop(logits, padding), use, features.r4)
+
+    def coarse_features(self, picture_B3HW: Tensor) -> Tensor:
+        """`Segmentation.r4` of pictures that are not segmented."""
+        return self.query_encoder(_padded(picture_B3HW)[0]).r4
 
 
 def _padded(picture_B3HW: Tensor) -> tuple[Tensor, Padding]:
@@ -138,7 +158,7 @@ def untrained(preset: str = DEFAULT_PRESET, *, seed: int = 0) -> AFBURR:
     network = AFBURR(preset).eval()
     generator = np.random.default_rng(seed)
     for name, parameter in sorted(network.named_parameters()):
-        if parameter.dim() == 4:
+        if parameter.dim() == 4 and name != PLACE:
             values = generator.standard_normal(tuple(parameter.shape))
             if name.startswith("key_value."):
                 values -= values.mean(axis=(1, 2, 3), keepdims=True)

@@ -1,6 +1,6 @@
 """Small tensor operations that several parts share.
 
-Legend: B batch, K channels (background + objects), C features, H W picture, N rows, U distinct targets.
+Legend: B batch, K channels (background + objects), C features, H W picture, N rows of a channel, U distinct targets.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SegmentMeanBackend = Literal["torch", "torch-scatter"]
+_EQUAL_ELEMENTS = 1 << 23
 
 
 class Padding(NamedTuple):
@@ -56,6 +57,21 @@ def cat_channels(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
 
 
+def relu(x: Tensor) -> Tensor:
+    """max(x, 0); `x` is given away. In place without gradients: with them, a view that changes is copied twice."""
+    return F.relu(x, inplace=not torch.is_grad_enabled())
+
+
+def relu6(x: Tensor) -> Tensor:
+    """The same, and not above 6."""
+    return F.relu6(x, inplace=not torch.is_grad_enabled())
+
+
+def add(x: Tensor, y: Tensor) -> Tensor:
+    """x + y; `x` is given away, as in `relu`."""
+    return x + y if torch.is_grad_enabled() else x.add_(y)
+
+
 def top2(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """The largest and the second largest along `dim`, which falls away; it has at least two entries."""
     first, *others = x.unbind(dim)
@@ -94,17 +110,36 @@ def upsample2(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def segment_mean(values_NC: Tensor, index_N: Tensor, backend: SegmentMeanBackend = "torch") -> tuple[Tensor, Tensor]:
-    """Mean of the rows that share an index: (targets [U] ascending, mean [U, C]). The merge of the AFB.
+def segment_mean(values_KNC: Tensor, index_KN: Tensor, backend: SegmentMeanBackend = "torch") -> tuple[Tensor, Tensor]:
+    """The merge of the AFB: for each row the mean [K, N, C] of its channel's rows with the same index, itself included,
+    and their number [K, N] float. Equal indices have equal rows.
 
-    Only the targets that are hit are touched, whatever the size of the bank. `torch-scatter` needs the
-    extra of that name.
+    Whatever the size of the bank, only the targets that are hit are touched. `torch-scatter` needs the extra of that
+    name. On a GPU the default neither waits for the host nor depends on the order in which threads add.
     """
-    targets_U, inverse_N = torch.unique(index_N, return_inverse=True)
+    if backend == "torch" and values_KNC.device.type != "cpu":
+        return matrix_mean(values_KNC, index_KN)
+    apart = index_KN + (torch.arange(len(index_KN), device=index_KN.device) << 32)[:, None]
+    targets_U, inverse_KN = torch.unique(apart, return_inverse=True)
+    values, inverse = values_KNC.flatten(0, 1), inverse_KN.flatten()
+    counts_U = torch.bincount(inverse, minlength=len(targets_U)).to(values.dtype)
     if backend == "torch-scatter":
         from torch_scatter import scatter_mean
 
-        return targets_U, scatter_mean(values_NC, inverse_N, dim=0, dim_size=len(targets_U))
-    sums_UC = values_NC.new_zeros(len(targets_U), values_NC.shape[1]).index_add_(0, inverse_N, values_NC)
-    counts_U = torch.bincount(inverse_N, minlength=len(targets_U))
-    return targets_U, sums_UC / counts_U[:, None]
+        mean_UC = scatter_mean(values, inverse, dim=0, dim_size=len(targets_U))
+    else:
+        mean_UC = values.new_zeros(len(targets_U), values.shape[1]).index_add_(0, inverse, values) / counts_U[:, None]
+    return mean_UC[inverse_KN], counts_U[inverse_KN]
+
+
+def matrix_mean(values_KNC: Tensor, index_KN: Tensor) -> tuple[Tensor, Tensor]:
+    """What `segment_mean` gives, as a product with the matrix that says which rows share an index."""
+    block = max(1, _EQUAL_ELEMENTS // max(1, index_KN.numel()))
+    parts = [_shared_mean(values_KNC, index_KN, own_Kn) for own_Kn in index_KN.split(block, dim=1)]
+    return torch.cat([mean for mean, _ in parts], dim=1), torch.cat([count for _, count in parts], dim=1)
+
+
+def _shared_mean(values_KNC: Tensor, index_KN: Tensor, own_Kn: Tensor) -> tuple[Tensor, Tensor]:
+    same_KnN = (own_Kn[:, :, None] == index_KN[:, None]).to(values_KNC.dtype)
+    count_Kn = same_KnN.sum(dim=2)
+    return same_KnN @ values_KNC / count_Kn[:, :, None], count_Kn

@@ -5,7 +5,8 @@
         result = segmenter.step(frame, prompt)
 
 A step encodes the frame, reads the bank, decodes and refines, merges the prompt in, memorizes what is there, and
-lets the bank absorb it. Live use, batch runs, evaluation and validation during training all use this loop.
+lets the bank absorb it; where things were is a hint to the next step. Live use, batch runs, evaluation and validation
+during training all use this loop.
 
 Legend: H, W native size; h, w network size (`max_side`); K channels = background + objects; P positions.
 """
@@ -23,15 +24,17 @@ from torch import Tensor
 
 from model.bank import AdaptiveBank, BankConfig
 from model.checkpoint import fingerprint
+from model.cuts import ShotCuts, look
 from model.effect import NO_EFFECT, effective
 from model.errors import NonFinite, translate_out_of_memory
 from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
 from model.matcher import WORKSPACE_ELEMENTS
 from model.network import AFBURR, with_weights_in
 from model.ops import one_hot
+from model.place import hint, seen
 from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, FrameStatistics, ObjectStatistics, Prompt
 from model.runtime import flushed_denormals
-from model.state import SegmenterState
+from model.state import PlaceState, SegmenterState
 from model.uncertainty import ambiguity, frame_statistics, object_uncertainty
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -73,6 +76,7 @@ class _Prediction(NamedTuple):
     logits_Khw: Tensor
     probability_Khw: Tensor
     labels_hw: Tensor
+    r4: Tensor
 
 
 class VideoSegmenter:
@@ -86,8 +90,10 @@ class VideoSegmenter:
         self._config = config
         self._device = next(network.parameters()).device
         self._bank = AdaptiveBank(config.bank)
+        self._cuts = ShotCuts()
         self._planned = frozenset(object_ids)
         self._objects: set[int] = set()
+        self._places: PlaceState | None = None
         self._step = 0
 
     def check_budget(self, height: int, width: int) -> None:
@@ -131,13 +137,14 @@ class VideoSegmenter:
         prediction = self._predict(picture) if len(self._bank.channels) > 1 else None
         frame_stats, object_stats = self._statistics(prediction)
         labels = self._native_labels(prediction, prompt, height, width)
-        self._memorize(picture, prediction, prompt)
+        self._settle(picture, prediction, prompt)
         return FrameResult(
             labels=labels,
             objects=object_stats,
             statistics=frame_stats,
             bank=self._bank.statistics(),
             prompted=prompt is not None,
+            shot_cut=self._cuts.add(self._look(picture, prediction)),
             probabilities=_as_numpy(prediction) if keep_probabilities else None,
         )
 
@@ -161,19 +168,38 @@ class VideoSegmenter:
         with self._autocast():
             found = self._network.segment(
                 picture,
-                [self._bank.memory(channels)],
+                [self._bank.memory()],
+                hint_BKCyx=self._hint(channels, picture),
                 refine=self._config.refine,
                 chunk=self._config.object_chunk,
                 valid_weight=self._config.bank.valid_weight,
                 workspace=self._config.workspace,
             )
-        for channel, use in zip(channels, found.use[0], strict=True):
-            self._bank.credit(channel, use)
+        self._bank.credit(found.use[0])
         logits = found.logits[0]
         if not bool(torch.isfinite(logits).all()):
             raise NonFinite("the network's scores are not finite")
         probability = torch.softmax(logits, dim=0)
-        return _Prediction(channels, logits, probability, best_labels(logits, channels))
+        return _Prediction(channels, logits, probability, best_labels(logits, channels), found.r4)
+
+    def _look(
+        self, picture: Tensor, prediction: _Prediction | None
+    ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+        """What the frame is compared with others by [D]."""
+        if prediction is not None:
+            return look(picture, prediction.r4).cpu().numpy()
+        with self._autocast():
+            return look(picture, self._network.coarse_features(picture)).cpu().numpy()
+
+    def _hint(self, channels: tuple[int, ...], picture: Tensor) -> Tensor | None:
+        """Where the channels were in the last frame; None where nothing was or the picture had another size."""
+        if (
+            not self._network.takes_hints
+            or self._places is None
+            or self._places.picture_size != tuple(picture.shape[-2:])
+        ):
+            return None
+        return hint(self._places.of(channels))[None]
 
     def _autocast(self) -> "torch.autocast | nullcontext[None]":
         dtype = AUTOCAST.get(self._config.precision)
@@ -205,23 +231,32 @@ class VideoSegmenter:
     def _prompt_labels(self, prompt: Prompt) -> Tensor:
         return torch.tensor(prompt.labels, device=self._device)
 
-    def _memorize(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt | None) -> None:
+    def _settle(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt | None) -> None:
+        """Keep what is known of the frame: features in the bank, and where the channels are."""
         if prompt is not None:
             labels = self._network_labels(picture, prediction, prompt)
-            channels = (BACKGROUND, *sorted(self._objects))
+            channels: tuple[int, ...] = (BACKGROUND, *sorted(self._objects))
             masks, annotated = one_hot(labels, channels), {BACKGROUND, *prompt.object_ids}
-        elif prediction is not None and self._step % self._config.memory_every == 0:
+        elif prediction is not None:
             labels, channels = prediction.labels_hw, prediction.channels
             masks, annotated = prediction.probability_Khw, set()
         else:
             return
+        if prompt is not None or self._step % self._config.memory_every == 0:
+            self._memorize(picture, channels, masks, labels, annotated)
+        # A correction is no movement.
+        before = self._places.of(channels) if self._places and prompt is None else None
+        self._places = PlaceState(channels, (picture.shape[-2], picture.shape[-1]), seen(masks, before))
+
+    def _memorize(
+        self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, labels: Tensor, annotated: set[int]
+    ) -> None:
         stored = [k for k, channel in enumerate(channels) if self._storable(channel, labels)]
         if not stored:
             return
         with self._autocast():
-            (memories,) = self._network.memorize(picture, masks[None, stored], chunk=self._config.object_chunk)
-        for k, rows in zip(stored, memories, strict=True):
-            self._bank.absorb(channels[k], rows, step=self._step, annotated=channels[k] in annotated)
+            ((rows,),) = self._network.memorize(picture, masks[None, stored], chunk=self._config.object_chunk)
+        self._bank.absorb([channels[k] for k in stored], rows, step=self._step, annotated=annotated)
 
     def _network_labels(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt) -> Tensor:
         """The merged labels of a prompted frame at network size."""
@@ -245,6 +280,8 @@ class VideoSegmenter:
             planned=tuple(sorted(self._planned)),
             objects=tuple(sorted(self._objects)),
             bank=self._bank.state(),
+            places=self._places.on(torch.device("cpu")) if self._places else None,
+            cuts=self._cuts.state(),
         )
 
     def restore(self, state: SegmenterState) -> None:
@@ -258,6 +295,8 @@ class VideoSegmenter:
         self._planned = frozenset(state.planned)
         self._objects = set(state.objects)
         self._bank.restore(state.bank, self._device)
+        self._places = state.places.on(self._device) if state.places else None
+        self._cuts.restore(state.cuts)
 
     @cached_property
     def _weights(self) -> str:

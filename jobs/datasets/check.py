@@ -1,10 +1,9 @@
 """All that a manifest names is opened before a run does, and every fault reported at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import islice
 
+from jobs.datasets.side_by_side import side_by_side
 from pipeline.input.fields import Fault
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.inspection import Inspection, inspect
@@ -25,8 +24,8 @@ def check(
     allowed: Allowed = NOTHING_ELSE,
     readers: int = READERS,
     shown: Callable[[Iterable[Inspection], int], Iterable[Inspection]] = lambda inspections, _: inspections,
-) -> tuple[int, list[Fault]]:
-    """The number of rows without a fault, and all faults by row.
+) -> tuple[int, list[Fault], list[Fault]]:
+    """The number of rows without a fault, all faults by row, and by row what is right but may not have been meant.
 
     `output`: where to write the manifest with `num_frames`, `height` and `width` as the videos have them; only when
     there is no fault. `readers` videos are opened at a time; `shown` passes on the inspections and may show how far
@@ -35,24 +34,13 @@ def check(
     if output is not None:
         check_format(output)
     tasks, faults = parse_manifest(manifest, allowed)
-    good = []
-    for inspection in shown(
-        _inspect_all(tasks, readers, partial(inspect, binary_masks=binary_masks, max_pixels=max_pixels)), len(tasks)
-    ):
+    good: list[VideoTask] = []
+    notes: list[Fault] = []
+    look = partial(inspect, binary_masks=binary_masks, max_pixels=max_pixels)
+    for inspection in shown(side_by_side(look, tasks, readers), len(tasks)):
         faults += inspection.faults
+        notes += inspection.notes
         good += [] if inspection.faults else [inspection.task]
     if output is not None and not faults:
         write_manifest(output, good)
-    return len(good), sorted(faults, key=lambda fault: fault.row)
-
-
-def _inspect_all(
-    tasks: Sequence[VideoTask], readers: int, look: Callable[[VideoTask], Inspection]
-) -> Iterator[Inspection]:
-    """In the order of the tasks; few wait in memory however many there are."""
-    waiting = iter(tasks)
-    with ThreadPoolExecutor(readers) as pool:
-        begun: list[Future[Inspection]] = [pool.submit(look, task) for task in islice(waiting, 4 * readers)]
-        while begun:
-            yield begun.pop(0).result()
-            begun += [pool.submit(look, task) for task in islice(waiting, 1)]
+    return len(good), sorted(faults, key=lambda fault: fault.row), sorted(notes, key=lambda note: note.row)

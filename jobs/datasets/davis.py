@@ -48,7 +48,7 @@ def read_sequences(
     store = Store(root)
     level = _level(store, _FRAMES, resolution, prefix)
     frames, masks = _part(store, _FRAMES, level), _part(store, _MASKS, level)
-    names = _all_names(frames) if set_file is None else _listed_names(set_file, prefix)
+    names = _all_names(frames) if set_file is None else listed_names(set_file, prefix)
     for folder in (frames, masks):
         _require(names, folder, prefix)
     with ThreadPoolExecutor(_READERS) as readers:
@@ -100,7 +100,8 @@ def _all_names(frames: Store) -> list[str]:
     return names
 
 
-def _listed_names(set_file: str, prefix: str) -> list[str]:
+def listed_names(set_file: str, prefix: str) -> list[str]:
+    """The names in a list, one a line, at least one. Raises InvalidInput; `prefix` as of `read_sequences`."""
     try:
         lines = read_url(set_file).decode(errors="replace").splitlines()
     except FileNotFoundError:

@@ -1,12 +1,14 @@
 """A manifest from the folders of a dataset (design, section 6)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
-from jobs.datasets.davis import DavisSequence, read_sequences
+from jobs.datasets.annotations.build import tasks_of
+from jobs.datasets.annotations.registry import READERS
+from jobs.datasets.davis import DavisSequence, listed_names, read_sequences
 from jobs.datasets.masks import read_labels
 from jobs.datasets.pairs import Pair, read_pairs
 from jobs.datasets.youtube_vos import read_categories
@@ -28,6 +30,14 @@ class Layout(StrEnum):
     """The same without resolutions, objects may come later, and `meta.json` names their categories."""
     PAIRS = "pairs"
     """`NAME.mp4` (or another video) beside `NAME.png`, the mask of frame 0."""
+    COCO = "coco"
+    YOUTUBE_VIS = "youtube-vis"
+    YOLO = "yolo"
+    CVAT = "cvat"
+    LABEL_STUDIO = "label-studio"
+    LABELME = "labelme"
+    SA_V = "sa-v"
+    """These from COCO on: what annotation tools write, in `annotations/`."""
 
 
 class PromptChoice(StrEnum):
@@ -57,31 +67,50 @@ def build(
     set_file: str | None = None,
     resolution: str | None = None,
     binary_masks: bool = False,
+    images: str | None = None,
+    tell: Callable[[str], None] = lambda note: None,
 ) -> int:
     """Write the manifest of the dataset at `source` to `output` (paths or URLs) and return its number of videos.
 
-    `layout` and `prompts` are values of Layout and PromptChoice. `set_file`, a list of sequence names (one a line), and
-    `resolution`, a folder name, belong to davis and youtube-vos. `binary_masks`: 255 is the object; `segment` must be
-    told too.
+    `layout` and `prompts` are values of Layout and PromptChoice. `set_file`: a list of video names, one a line, not for
+    pairs. `resolution`: a folder name, for davis and youtube-vos. `binary_masks`: 255 is the object; `segment` must be
+    told too. `images`: where the pictures or videos of annotations lie, if not beside them. `tell` hears what of
+    annotations is not taken.
     Raises InvalidInput that names what is missing, InvalidPrompt for a mask, StoreUnavailable, ValueError for an
     unknown layout or choice of prompts.
     """
     check_format(output)
     known, choice = Layout(layout), PromptChoice(prompts)
-    if known is not Layout.PAIRS:
-        sequences = read_sequences(source, set_file=set_file, resolution=resolution)
-        tasks = [_of_sequence(sequence, choice, binary_masks) for sequence in sequences]
-    elif set_file is not None or resolution is not None:
-        raise InvalidInput(
-            "--set and --resolution belong to the layouts davis and youtube-vos: leave them out for pairs"
-        )
-    else:
+    _check_options(known, set_file, resolution, binary_masks, images)
+    if known in READERS:
+        only = listed_names(set_file, "--") if set_file is not None else None
+        every = choice is PromptChoice.ALL
+        tasks = tasks_of(known, source, images=images, only=only, every_frame=every, tell=tell)
+    elif known is Layout.PAIRS:
         folder = Store(source)
         tasks = [_of_pair(folder, pair, binary_masks) for pair in read_pairs(folder)]
+    else:
+        sequences = read_sequences(source, set_file=set_file, resolution=resolution)
+        tasks = [_of_sequence(sequence, choice, binary_masks) for sequence in sequences]
     if known is Layout.YOUTUBE_VOS:
         tasks = _with_categories(Store(source), tasks)
     write_manifest(output, tasks)
     return len(tasks)
+
+
+def _check_options(
+    layout: Layout, set_file: str | None, resolution: str | None, binary_masks: bool, images: str | None
+) -> None:
+    """Raise InvalidInput for an option that the layout has no use for."""
+    of_folders, annotated = layout in (Layout.DAVIS, Layout.YOUTUBE_VOS), layout in READERS
+    useless = {
+        "--set": set_file is not None and layout is Layout.PAIRS,
+        "--resolution": resolution is not None and not of_folders,
+        "--binary-masks": binary_masks and annotated,
+        "--images": images is not None and not annotated,
+    }
+    for option in (option for option, is_useless in useless.items() if is_useless):
+        raise InvalidInput(f"{option} does not belong to the layout {layout}: leave it out for {layout}")
 
 
 def _of_sequence(sequence: DavisSequence, choice: PromptChoice, binary_masks: bool) -> VideoTask:

@@ -7,7 +7,7 @@ from jobs.datasets import listing
 from pipeline.errors import InvalidInput
 from pipeline.storage.store import Store
 
-_VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
 _MASK_SUFFIX = ".png"
 
 
@@ -23,7 +23,7 @@ class Pair:
 
 def read_pairs(folder: Store) -> list[Pair]:
     """The pairs in a folder, in natural order, at least one. Raises InvalidInput that lists what has no partner."""
-    videos, masks = listing.files(folder, _VIDEO_SUFFIXES), listing.files(folder, _MASK_SUFFIX)
+    videos, masks = listing.files(folder, VIDEO_SUFFIXES), listing.files(folder, _MASK_SUFFIX)
     _check(folder.url, videos, masks)
     mask_of = {listing.stem(mask): mask for mask in masks}
     return [Pair(name=stem, video=video, mask=mask_of[stem]) for video in videos for stem in [listing.stem(video)]]
@@ -41,6 +41,6 @@ def _check(url: str, videos: Sequence[str], masks: Sequence[str]) -> None:
     if not faults and (len(of_videos) < len(videos) or len(of_masks) < len(masks)):
         faults.append("several videos or masks share a name up to the suffix")
     if not videos:
-        faults.append(f"no video ({', '.join(_VIDEO_SUFFIXES)})")
+        faults.append(f"no video ({', '.join(VIDEO_SUFFIXES)})")
     if faults:
         raise InvalidInput(f"{url}: {'; '.join(faults)}; every NAME.ext needs its NAME.png, the mask of frame 0")

@@ -3,16 +3,15 @@
 import io
 import json
 import shutil
-import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from jobs.exports.destination import PARTS, part_name
+from pipeline.scratch import Scratch
 from pipeline.storage.store import Store
 
 _READERS = 16
@@ -38,8 +37,8 @@ class Parts:
     @contextmanager
     def file(self, name: str) -> Iterator[BinaryIO]:
         """A file below DEST, written piece by piece; it appears when it is complete."""
-        with tempfile.TemporaryDirectory(prefix="vos-batch-export-") as folder:
-            path = Path(folder) / "file"
+        with Scratch() as scratch:
+            path = scratch.folder / "file"
             with path.open("wb") as file:
                 yield file
             self._store.put_file(name, path)

@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 
 from jobs.exports.format import Format
-from jobs.exports.formats.coco import COCO
+from jobs.exports.formats.coco import COCO, COCO_POLYGONS
 from jobs.exports.formats.cutouts import CUTOUTS
 from jobs.exports.formats.cvat import CVAT
 from jobs.exports.formats.davis import DAVIS
@@ -23,6 +23,7 @@ FORMATS: dict[str, Format] = {
         DAVIS,
         YOUTUBE_VOS,
         COCO,
+        COCO_POLYGONS,
         YOUTUBE_VIS,
         MOTS,
         YOLO_SEG,

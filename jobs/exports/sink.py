@@ -1,7 +1,6 @@
 """Where a format puts what it writes of one video."""
 
 import io
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from jobs.exports.destination import part_path
 from jobs.exports.losses import Loss, Tally
+from pipeline.scratch import Scratch
 from pipeline.storage.store import Store
 
 _WRITERS = 8
@@ -90,11 +90,8 @@ class Part:
 @contextmanager
 def sink_of(store: Store, number: int) -> Iterator[Sink]:
     """A sink that is closed at the end unless something failed."""
-    with (
-        tempfile.TemporaryDirectory(prefix="vos-batch-export-") as folder,
-        ThreadPoolExecutor(_WRITERS) as writers,
-    ):
-        sink = Sink(store, number, Path(folder), writers)
+    with Scratch() as scratch, ThreadPoolExecutor(_WRITERS) as writers:
+        sink = Sink(store, number, scratch.folder, writers)
         try:
             yield sink
             sink.close()

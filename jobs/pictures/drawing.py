@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from jobs.pictures.colours import Colour
 from pipeline.input.frames import Rgb
 
 _FONT_HEIGHT = 22
@@ -12,6 +13,12 @@ _FONT_HEIGHT = 22
 def thickness(rgb: Rgb) -> int:
     """Pixels that a line in this picture should have."""
     return max(1, round(len(rgb) / 360))
+
+
+def draw_box(rgb: Rgb, box: tuple[int, int, int, int], colour: Colour) -> None:
+    """Outline the pixels [left, right) x [top, bottom) of a box (left, top, right, bottom) in `rgb` itself."""
+    left, top, right, bottom = box
+    cv2.rectangle(rgb, (left, top), (right - 1, bottom - 1), colour, thickness(rgb))
 
 
 def write_caption(rgb: Rgb, text: str, height: float) -> None:

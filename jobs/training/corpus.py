@@ -61,13 +61,12 @@ def split(manifest: str) -> Split:
     """The prompted frames of a manifest: every tenth, by a hash of its name, is held back; of two or more at least one.
 
     Of a large corpus so many as are worth reading, by their hashes. A single one is in both parts, as there is no
-    other. Raises as `read_manifest`.
+    other. Frames with boxes are left out: what is made of them is a guess, and nothing to learn from. Raises as
+    `read_manifest`, and InvalidInput where no other frame is left.
     """
-    frames = [
-        PromptedFrame(task, index)
-        for task in read_manifest(manifest)
-        for index in sorted({prompt.frame_index for prompt in task.prompts})
-    ]
+    frames = [PromptedFrame(task, index) for task in read_manifest(manifest) for index in _exact_frames(task)]
+    if not frames:
+        raise InvalidInput(f"{manifest}: all its prompts are boxes: give masks, rle or polygons to learn from")
     frames.sort(key=lambda frame: hashlib.sha256(frame.name.encode()).hexdigest())
     if len(frames) == 1:
         return Split(frames, frames)
@@ -77,6 +76,11 @@ def split(manifest: str) -> Split:
         if not none:
             none.append(some.pop())
     return Split(learnt[:_MOST_LEARNT], held_back[:_MOST_HELD_BACK])
+
+
+def _exact_frames(task: VideoTask) -> list[int]:
+    guessed = {prompt.frame_index for prompt in task.prompts if prompt.has_boxes}
+    return sorted({prompt.frame_index for prompt in task.prompts} - guessed)
 
 
 @dataclass(frozen=True, kw_only=True)

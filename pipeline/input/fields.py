@@ -11,7 +11,7 @@ from pipeline.input.origin import Origin
 
 MOST = 2**31 - 1
 """The largest whole number of a field."""
-_MOST_ID = 2**16 - 1
+MOST_ID = 2**16 - 1
 
 
 class Fault(NamedTuple):
@@ -50,6 +50,10 @@ class Fields:
     def has(self, name: str) -> bool:
         """Whether it is there and not null."""
         return self._values.get(name) is not None
+
+    def value(self, name: str) -> Any:
+        """What it holds, whatever that is; None if absent."""
+        return self._values.get(name)
 
     def text(self, name: str) -> str:
         """What must be there, not blank; '' with a fault."""
@@ -102,20 +106,28 @@ class Fields:
             for position, item in enumerate(value)
         ]
 
+    def object_id(self, name: str) -> int | None:
+        """What must be there: an id of an object; None with a fault."""
+        value: Any = self._values.get(name)
+        if is_object_id(value):
+            return int(value)
+        self._wrong(name, f"an object id from 1 to {MOST_ID} ({VOID} is void)")
+        return None
+
     def object_ids(self, name: str) -> tuple[int, ...] | None:
         """Different ids of objects, ascending; None if absent or with a fault."""
         value = self._values.get(name)
         if value is None:
             return None
-        if not isinstance(value, list) or not value or not all(map(_is_object_id, value)):
-            self._wrong(name, f"a list of object ids from 1 to {_MOST_ID} ({VOID} is void)")
+        if not isinstance(value, list) or not value or not all(map(is_object_id, value)):
+            self._wrong(name, f"a list of object ids from 1 to {MOST_ID} ({VOID} is void)")
             return None
         if len(set(value)) < len(value):
             self.fault(f"{name} is {value}, where an id stands twice")
         return tuple(sorted(value))
 
     def _wrong(self, name: str, expected: str) -> None:
-        self.fault(f"{name} is {shown(self._values[name])}, expected {expected}")
+        self.fault(f"{name} is {shown(self._values.get(name))}, expected {expected}")
 
 
 def _is_unicode(text: str) -> bool:
@@ -127,5 +139,6 @@ def _is_integer(value: Any, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most
 
 
-def _is_object_id(value: Any) -> bool:
-    return _is_integer(value, 1, _MOST_ID) and value != VOID
+def is_object_id(value: Any) -> bool:
+    """Whether it is a whole number that can stand for an object: neither background nor void, and of 16 bits."""
+    return _is_integer(value, 1, MOST_ID) and value != VOID

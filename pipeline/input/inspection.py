@@ -1,8 +1,8 @@
-"""Looking at what a manifest's row names before a run does: its video and its masks."""
+"""Looking at what a manifest's row names before a run does: its video and its prompts."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from pipeline.errors import PipelineError
 from pipeline.input.fields import Fault
@@ -20,6 +20,8 @@ class Inspection:
     """With `num_frames`, `height` and `width` as the video has them."""
     faults: tuple[Fault, ...]
     """Everything for which a run would refuse the video, as far as it shows without decoding all of it."""
+    notes: tuple[Fault, ...] = ()
+    """What a run takes as it is, and may not have been meant."""
 
 
 def inspect(task: VideoTask, *, binary_masks: bool = False, max_pixels: int = MAX_PIXELS) -> Inspection:
@@ -32,18 +34,14 @@ def inspect(task: VideoTask, *, binary_masks: bool = False, max_pixels: int = MA
     except PipelineError as error:
         return Inspection(task=task, faults=(_fault(task, str(error)),))
     found = replace(task, num_frames=info.num_frames or task.num_frames, height=info.height, width=info.width)
-    return Inspection(task=found, faults=tuple(_faults(task, info, binary_masks)))
-
-
-def _faults(task: VideoTask, info: VideoInfo, binary_masks: bool) -> Iterator[Fault]:
-    if info.num_frames is not None:
-        yield from _beyond(task, info.num_frames)
-    on_frame = Counter(prompt.frame_index for prompt in task.prompts)
-    for frame_index in on_frame:
-        prompts = tuple(prompt for prompt in task.prompts if prompt.frame_index == frame_index)
-        alone = [fault for prompt in prompts for fault in _unusable(task, (prompt,), info, binary_masks)]
+    faults = [] if info.num_frames is None else list(_beyond(task, info.num_frames))
+    notes: list[Fault] = []
+    for _, group in groupby(task.prompts, key=lambda prompt: prompt.frame_index):
+        prompts = tuple(group)
+        alone = [fault for prompt in prompts for fault in _unusable(task, (prompt,), info, binary_masks, [])]
         # Several masks of a frame may be right one by one and still contradict each other.
-        yield from alone or (_unusable(task, prompts, info, binary_masks) if len(prompts) > 1 else ())
+        faults += alone or _unusable(task, prompts, info, binary_masks, notes)
+    return Inspection(task=found, faults=tuple(faults), notes=tuple(notes))
 
 
 def _beyond(task: VideoTask, num_frames: int) -> Iterator[Fault]:
@@ -57,13 +55,20 @@ def _beyond(task: VideoTask, num_frames: int) -> Iterator[Fault]:
 
 
 def _unusable(
-    task: VideoTask, prompts: tuple[PromptSource, ...], info: VideoInfo, binary_masks: bool
-) -> Iterator[Fault]:
+    task: VideoTask, prompts: tuple[PromptSource, ...], info: VideoInfo, binary_masks: bool, notes: list[Fault]
+) -> list[Fault]:
+    """What is wrong with prompts of one frame; how they overlap is noted."""
+    frame_index = prompts[0].frame_index
     try:
         loaded = load_prompts(replace(task, prompts=prompts), info.height, info.width, binary_masks=binary_masks)
-        loaded[prompts[0].frame_index]
+        overlap = loaded[frame_index].overlap
     except PipelineError as error:
-        yield _fault(task, str(error))
+        return [_fault(task, str(error))]
+    if overlap:
+        boxes = any(prompt.has_boxes for prompt in prompts)
+        pixels = f"up to {overlap} pixels (boxes are counted whole)" if boxes else f"{overlap} pixels"
+        notes.append(_fault(task, f"frame {frame_index}: {pixels} are in several objects; the later object has them"))
+    return []
 
 
 def _fault(task: VideoTask, message: str) -> Fault:

@@ -1,7 +1,8 @@
 """The manifest: which videos to segment and which masks prompt them, a video a row.
 
-Columns follow the design, section 6: `video_id`, `video_uri`, `prompts` (or `mask_uri` and `mask_frame` for one
-prompt), and optionally `start_frame`, `end_frame`, `num_frames`, `height`, `width`, `metadata`.
+Columns follow the design, section 6: `video_id`, `video_uri`, `prompts`, each with a `mask_uri` or with
+`objects` (or `mask_uri` and `mask_frame` for one prompt), and optionally `start_frame`, `end_frame`, `num_frames`,
+`height`, `width`, `metadata`.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 
 from pipeline.errors import InvalidManifest
 from pipeline.input.fields import MOST, Fault, Fields, unknown_column
-from pipeline.input.manifest_files import COLUMNS, PROMPT_COLUMNS, Row, check_format, read_rows, write_rows
+from pipeline.input.manifest_files import COLUMNS, PROMPT_COLUMNS, Row, check_format, read_rows, shown, write_rows
+from pipeline.input.objects import PromptObject, parse_objects
 from pipeline.input.origin import Allowed, Origin
 from pipeline.storage.store import Store, read_url
 from pipeline.storage.urls import absolute_url, name_of, parent_url, resolve
@@ -22,14 +24,28 @@ _SHOWN_FAULTS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class PromptSource:
-    """Where the mask of one prompted frame lies."""
+    """What a manifest says about one prompted frame: where its mask lies, or its objects themselves."""
 
     frame_index: int
     """Position in the whole video, from 0, whatever `start_frame` is."""
-    mask_uri: str
-    """Absolute URL of a label PNG."""
+    mask_uri: str | None = None
+    """Absolute URL of a label PNG; None: there are `objects`."""
+    objects: tuple[PromptObject, ...] = ()
+    """Each id once; where they overlap the later one is on top. Empty: there is a mask."""
     object_ids: tuple[int, ...] | None = None
-    """Ids the prompt speaks for, ascending; None: the ids found in the mask."""
+    """Ids the prompt speaks for, ascending; None: the ids found in the mask, or all of `objects`."""
+
+    @property
+    def known_ids(self) -> tuple[int, ...] | None:
+        """The ids it speaks for, as far as they are known without reading a mask."""
+        if self.object_ids is None and self.objects:
+            return tuple(sorted(one.object_id for one in self.objects))
+        return self.object_ids
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether some of its masks are made of boxes."""
+        return any(one.kind == "box" for one in self.objects)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,14 +196,27 @@ def _parse_prompts(fields: Fields, origin: Origin) -> list[PromptSource]:
 
 
 def _parse_prompt(fields: Fields, frame_column: str, origin: Origin) -> PromptSource | None:
-    mask_uri = fields.uri("mask_uri", origin)
+    mask_uri, objects = _parse_masks(fields, origin)
     object_ids = fields.object_ids("object_ids")
+    if object_ids and (left_out := sorted({one.object_id for one in objects}.difference(object_ids))):
+        fields.fault(f"object_ids leaves out {shown(left_out)} of objects; name them too, or leave object_ids out")
     frame_index = fields.integer(frame_column, least=0)
     if frame_index is None:
         if not fields.has(frame_column):
             fields.fault(f"{frame_column} is missing")
         return None
-    return PromptSource(frame_index=frame_index, mask_uri=mask_uri, object_ids=object_ids)
+    return PromptSource(frame_index=frame_index, mask_uri=mask_uri, objects=objects, object_ids=object_ids)
+
+
+def _parse_masks(fields: Fields, origin: Origin) -> tuple[str | None, tuple[PromptObject, ...]]:
+    if not fields.has("objects"):
+        if fields.has("mask_uri"):
+            return fields.uri("mask_uri", origin), ()
+        fields.fault("mask_uri is missing; name a mask, or give objects in prompts")
+        return None, ()
+    if fields.has("mask_uri"):
+        fields.fault("has both mask_uri and objects; keep one of them")
+    return None, parse_objects(fields)
 
 
 def _check_span(task: VideoTask, fields: Fields) -> None:
@@ -212,9 +241,9 @@ def _check_same_frame(task: VideoTask, fields: Fields) -> None:
 
 def _overlap(one: PromptSource, other: PromptSource) -> bool:
     """Whether both may speak for one object: without object_ids that is not known, so it counts as yes."""
-    if one.object_ids is None or other.object_ids is None:
+    if one.known_ids is None or other.known_ids is None:
         return True
-    return not set(one.object_ids).isdisjoint(other.object_ids)
+    return not set(one.known_ids).isdisjoint(other.known_ids)
 
 
 def _columns_of(task: VideoTask, base_url: str) -> dict[str, Any]:
@@ -233,10 +262,11 @@ def _columns_of(task: VideoTask, base_url: str) -> dict[str, Any]:
 
 
 def _prompt_columns_of(prompt: PromptSource, base_url: str) -> dict[str, Any]:
-    columns: dict[str, Any] = {
-        "frame_index": prompt.frame_index,
-        "mask_uri": _relative(prompt.mask_uri, base_url),
-    }
+    columns: dict[str, Any] = {"frame_index": prompt.frame_index}
+    if prompt.mask_uri is not None:
+        columns["mask_uri"] = _relative(prompt.mask_uri, base_url)
+    if prompt.objects:
+        columns["objects"] = [one.columns() for one in prompt.objects]
     return columns if prompt.object_ids is None else columns | {"object_ids": list(prompt.object_ids)}
 
 

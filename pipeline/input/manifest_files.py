@@ -20,13 +20,30 @@ from pipeline.errors import InvalidManifest
 _NUMBERS = ("mask_frame", "start_frame", "end_frame", "num_frames", "height", "width")
 COLUMNS = ("video_id", "video_uri", "prompts", "mask_uri", *_NUMBERS, "metadata")
 """Of a row; `mask_uri` and `mask_frame` stand for one prompt."""
-PROMPT_COLUMNS = ("frame_index", "mask_uri", "object_ids")
+PROMPT_COLUMNS = ("frame_index", "mask_uri", "objects", "object_ids")
 """Of an item of `prompts`."""
+KINDS = ("rle", "polygons", "box")
+"""What an item of `objects` may give; one of them."""
+OBJECT_COLUMNS = ("object_id", *KINDS)
+"""Of an item of `objects`."""
 _JSON = ("prompts", "metadata")
 _LONGEST_CELL = 1 << 30
 _WHOLE = re.compile(r"[+-]?\d+")
+_OBJECT = pa.struct(
+    [
+        ("object_id", pa.int32()),
+        ("rle", pa.struct([("size", pa.list_(pa.int64())), ("counts", pa.string())])),
+        ("polygons", pa.list_(pa.list_(pa.float64()))),
+        ("box", pa.list_(pa.float64())),
+    ]
+)
 _PROMPT = pa.struct(
-    [("frame_index", pa.int64()), ("mask_uri", pa.string()), ("object_ids", pa.list_(pa.int32()))]  # null: by the mask
+    [
+        ("frame_index", pa.int64()),
+        ("mask_uri", pa.string()),
+        ("objects", pa.list_(_OBJECT)),
+        ("object_ids", pa.list_(pa.int32())),  # null: by the mask, or the objects
+    ]
 )
 _SCHEMA = pa.schema(
     [("video_id", pa.string()), ("video_uri", pa.string()), ("prompts", pa.list_(_PROMPT))]
@@ -51,9 +68,14 @@ class _Format(NamedTuple):
     write: Callable[[Sequence[Mapping[str, Any]]], bytes]
 
 
+def is_manifest(name: str) -> bool:
+    """Whether it ends as the name of a manifest does."""
+    return _suffix(name) in _FORMATS
+
+
 def check_format(name: str) -> None:
     """Raise InvalidManifest, naming the formats, unless `name` ends as a manifest does; nothing is read."""
-    if _suffix(name) not in _FORMATS:
+    if not is_manifest(name):
         raise InvalidManifest(f"{name}: a manifest is a file that ends in {', '.join(_FORMATS)}")
 
 

@@ -7,6 +7,7 @@
     _work/driver.N                  the lease
     _runs/RUN.json                  what a run was told
     _vos-batch.json                 whose folder this is
+    overlays/SAFE.mp4, .png         pictures of one video for a person; nothing reads them
 
 SAFE is a video's `safe_name`, ATTEMPT is RUN-NUMBER, RUN a `new_run_id`.
 """
@@ -49,6 +50,11 @@ def attempt_name(run_id: str, number: int) -> str:
 def rows_path(table: str, video_id: str, attempt: str) -> str:
     """Where an attempt's rows of `masks` or `frames` lie."""
     return f"{table}/{safe_name(video_id)}-{attempt}.parquet"
+
+
+def overlay_path(video_id: str, suffix: str) -> str:
+    """Where a picture of a video's result lies that was asked for with it."""
+    return f"overlays/{safe_name(video_id)}{suffix}"
 
 
 class AttemptFile(NamedTuple):

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from model.effect import effective
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
+from pipeline.input.box_masks import BoxMasks
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.run.device import Device
+from pipeline.run.ending import EndingConfig
 from pipeline.run.watch import Patience
 
 
@@ -21,8 +23,11 @@ class WorkerConfig:
     checkpoint_fingerprint: str
     """Fingerprint of the weights that the run was planned with; a worker that reads others refuses."""
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    ending: EndingConfig = field(default_factory=EndingConfig)
     binary_masks: bool = False
     """Prompt masks hold only 0 and 255; 255 is object 1."""
+    box_masks: BoxMasks = "grabcut"
+    """How boxes of prompts become masks; part of the identity of videos that have some."""
     device: Device = "auto"
     reserved_gpus: float = 0.0
     """GPUs that the pool has reserved for each worker."""
@@ -36,14 +41,16 @@ class WorkerConfig:
     def __post_init__(self) -> None:
         if self.reserved_gpus < 0:
             raise InvalidInput(f"GPUs per worker must not be negative, not {self.reserved_gpus:g}")
+        if (frames := self.ending.stop_when_lost) is not None and frames < 1:
+            raise InvalidInput(f"stop_when_lost must be at least 1, not {frames}")
         for name in ("torch_threads", "queue_frames", "max_pixels"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be at least 1, not {getattr(self, name)}")
         _check_segmenter(self.segmenter)
 
     def settings(self) -> dict[str, object]:
-        """Those settings that can change a mask; they are part of every video's identity."""
-        return {**effective(self.segmenter), "binary_masks": self.binary_masks}
+        """Those settings that can change a mask of any video; they are part of every video's identity."""
+        return {**effective(self.segmenter), **effective(self.ending), "binary_masks": self.binary_masks}
 
 
 def _check_segmenter(config: SegmenterConfig) -> None:

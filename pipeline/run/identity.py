@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.input.manifest import VideoTask
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raised by hand when the same input and settings give other masks than before."""
 
 
@@ -29,8 +29,8 @@ def video_identity(
 ) -> str:
     """The identity of a video's result: everything that can change a mask and nothing else (design 8).
 
-    `mask_fingerprints` belong to `task.prompts` one by one; `settings` holds those settings that can change a
-    mask. Raises ValueError when there are not as many fingerprints as prompts.
+    `mask_fingerprints`, of masks or of objects, belong to `task.prompts` one by one; `settings` holds those settings
+    that can change a mask. Raises ValueError when there are not as many fingerprints as prompts.
     """
     prompts = [
         [prompt.frame_index, prompt.object_ids, fingerprint]

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import InvalidInput, PipelineError
-from pipeline.input.manifest import VideoTask
+from pipeline.input.box_masks import BoxMasks
+from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.input.objects import fingerprint
 from pipeline.run.attempt import Work
 from pipeline.run.config import WorkerConfig
 from pipeline.run.failure import Failure
@@ -40,7 +42,7 @@ def plan(
     work, skipped, failed, identities = [], [], [], {}
     for task in tasks:
         try:
-            identity = _identity(task, fingerprints, config.checkpoint_fingerprint, settings)
+            identity = _identity(task, fingerprints, config, settings)
         except PipelineError as error:
             failed.append((task, Failure.of(error.about(task.name))))
             continue
@@ -55,16 +57,22 @@ def plan(
     return Plan(work=tuple(work), skipped=tuple(skipped), failed=tuple(failed), identities=identities)
 
 
-def _identity(
-    task: VideoTask, fingerprints: Fingerprints, checkpoint_fingerprint: str, settings: Mapping[str, object]
-) -> str:
+def _identity(task: VideoTask, fingerprints: Fingerprints, config: WorkerConfig, settings: Mapping[str, object]) -> str:
     return video_identity(
         task,
         video_fingerprint=_fingerprint(fingerprints, task.video_uri, "video"),
-        mask_fingerprints=[_fingerprint(fingerprints, prompt.mask_uri, "mask") for prompt in task.prompts],
-        checkpoint_fingerprint=checkpoint_fingerprint,
+        mask_fingerprints=[_of_prompt(prompt, fingerprints, config.box_masks) for prompt in task.prompts],
+        checkpoint_fingerprint=config.checkpoint_fingerprint,
         settings=settings,
     )
+
+
+def _of_prompt(prompt: PromptSource, fingerprints: Fingerprints, box_masks: BoxMasks) -> str:
+    """What boxes become is of no concern to a prompt that has none."""
+    if prompt.mask_uri is not None:
+        return _fingerprint(fingerprints, prompt.mask_uri, "mask")
+    way = [box_masks] if prompt.has_boxes else []
+    return " ".join([fingerprint(prompt.objects), *way])
 
 
 def _fingerprint(fingerprints: Fingerprints, url: str, what: str) -> str:
@@ -76,7 +84,7 @@ def _fingerprint(fingerprints: Fingerprints, url: str, what: str) -> str:
 
 def cost(task: VideoTask, size_bytes: int) -> float:
     """Frames x pixels x channels, from the manifest where it says, else from the size of the source."""
-    channels = 1 + max(1, len({i for prompt in task.prompts for i in prompt.object_ids or ()}))
+    channels = 1 + max(1, len({i for prompt in task.prompts for i in prompt.known_ids or ()}))
     frames = task.frames_in_span
     if frames is None or not task.height or not task.width:
         return float(size_bytes * _PIXELS_PER_BYTE * channels)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.errors import PipelineError, Remedy
+from pipeline.input.box_masks import BoxMasks
 from pipeline.input.frames import MAX_PIXELS, Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.prompts import load_prompts
@@ -18,7 +19,15 @@ from pipeline.overlap import Ahead, Aside
 class OpenVideo:
     """What a worker reads of one video; a context manager that closes it."""
 
-    def __init__(self, task: VideoTask, *, binary_masks: bool, queue_frames: int, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        task: VideoTask,
+        *,
+        binary_masks: bool,
+        queue_frames: int,
+        max_pixels: int = MAX_PIXELS,
+        box_masks: BoxMasks = "grabcut",
+    ) -> None:
         """Opens everything; at most `queue_frames` decoded frames wait. Raises as `open_video` and `load_prompts`."""
         self.task = task
         with ExitStack() as opened:
@@ -28,7 +37,7 @@ class OpenVideo:
                 )
             )
             info = self.reader.info
-            self.prompts = load_prompts(task, info.height, info.width, binary_masks=binary_masks)
+            self.prompts = load_prompts(task, info.height, info.width, binary_masks=binary_masks, box_masks=box_masks)
             self.frames: Ahead[Frame] = opened.enter_context(Ahead(self.reader, queue_frames, Frame.num_bytes))
             self._opened = opened.pop_all()
 
@@ -48,9 +57,22 @@ class OpenVideo:
 class Prefetch:
     """At most one video that is opened in a thread, so that waiting for a store falls into another video's time."""
 
-    def __init__(self, *, binary_masks: bool, queue_frames: int, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        *,
+        binary_masks: bool,
+        queue_frames: int,
+        max_pixels: int = MAX_PIXELS,
+        box_masks: BoxMasks = "grabcut",
+    ) -> None:
         """As of `OpenVideo`."""
-        self._open = partial(OpenVideo, binary_masks=binary_masks, queue_frames=queue_frames, max_pixels=max_pixels)
+        self._open = partial(
+            OpenVideo,
+            binary_masks=binary_masks,
+            queue_frames=queue_frames,
+            max_pixels=max_pixels,
+            box_masks=box_masks,
+        )
         self._thread = Aside("prefetch")
         self._lock = threading.Lock()
         self._task: VideoTask | None = None

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 
@@ -32,11 +33,13 @@ from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.video import VideoReader
 from pipeline.input.weights import load_network
+from pipeline.output.schema import NEEDS_PROMPT
 from pipeline.output.writer import VideoWriter
 from pipeline.overlap import Behind
 from pipeline.run.attempt import Attempt, VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
+from pipeline.run.ending import Ending
 from pipeline.run.prefetch import OpenVideo, Prefetch
 from pipeline.run.progress import WorkerCounts
 from pipeline.run.watch import Watch
@@ -65,6 +68,21 @@ class _Seconds:
             setattr(self, stage, getattr(self, stage) + time.monotonic() - start)
 
 
+@dataclass
+class _Seen:
+    """What of a video has been segmented."""
+
+    frames: int = 0
+    bad_packets: int = 0
+    """In these frames; behind the last one there may be more."""
+    needs_prompt_frame: int | None = None
+    """Where a prompt is needed, if that ended it early."""
+
+    def add(self, frame: Frame) -> None:
+        self.frames += 1
+        self.bad_packets += frame.bad_packets
+
+
 class VideoWorker:
     """`setup` once, `process` per video, `close` at the end."""
 
@@ -79,7 +97,10 @@ class VideoWorker:
         self._stopped = threading.Event()
         self._watch = Watch(config.patience)
         self._prefetch = Prefetch(
-            binary_masks=config.binary_masks, queue_frames=config.queue_frames, max_pixels=config.max_pixels
+            binary_masks=config.binary_masks,
+            queue_frames=config.queue_frames,
+            max_pixels=config.max_pixels,
+            box_masks=config.box_masks,
         )
 
     def setup(self) -> None:
@@ -143,10 +164,10 @@ class VideoWorker:
             segmenter = self._segmenter(network, video, attempt.smaller_blocks)
             store = Store(self.config.output)
             with self._counted(video.reader), VideoWriter(store, video_id, attempt.name) as writer:
-                self._segment(video, segmenter, writer, seconds)
+                seen = self._segment(video, segmenter, writer, seconds)
                 with seconds.spent_on("write"):
                     files = writer.finish()
-            row = {**self._video_row(video, seconds), "smaller_blocks": attempt.smaller_blocks}
+            row = {**self._video_row(video, seen, seconds), "smaller_blocks": attempt.smaller_blocks}
             return VideoOutcome(video_id=video_id, files=files, video=row)
 
     def close(self) -> None:
@@ -178,11 +199,12 @@ class VideoWorker:
             raise InvalidInput(str(error)) from error
         return segmenter
 
-    def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> None:
-        depth = self.config.queue_frames
-        with Behind[tuple[Frame, FrameResult]](lambda row: writer.add(*row), depth, _num_bytes) as rows:
+    def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> _Seen:
+        depth, seen = self.config.queue_frames, _Seen()
+        ending = Ending(self.config.ending, last_prompt=max(video.prompts))
+        with Behind[_Row](lambda row: row.write(writer), depth, _Row.num_bytes) as rows:
             waiting = iter(video.frames)
-            while True:
+            while seen.needs_prompt_frame is None:
                 with seconds.spent_on("decode"):
                     frame = next(waiting, None)
                 if frame is None:
@@ -190,24 +212,29 @@ class VideoWorker:
                 if self._stopped.is_set():
                     raise Interrupted(f"stopped before frame {frame.index}")
                 with seconds.spent_on("network"):
-                    result = _step(segmenter, frame, video.prompts.get(frame.index))
+                    prompt = video.prompts.on(frame.index, frame.rgb)
+                    result = _step(segmenter, frame, prompt)
                 with seconds.spent_on("write"):
-                    rows.add((frame, result))
+                    rows.add(_Row(frame, result, prompt.approximations() if prompt else {}))
+                seen.add(frame)
+                seen.needs_prompt_frame = ending.at(frame.index, result)
                 self.counts += WorkerCounts(frames_done=1)
                 self._watch.frame()
             self._watch.rest()
             _check_prompts_seen(video)
             with seconds.spent_on("write"):
                 rows.finish()
+        return seen
 
-    def _video_row(self, video: OpenVideo, seconds: _Seconds) -> dict[str, object]:
+    def _video_row(self, video: OpenVideo, seen: _Seen, seconds: _Seconds) -> dict[str, object]:
         reader, info = video.reader, video.reader.info
         gpu = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else None
         return {
             "video_id": video.task.video_id,
-            "status": _status(reader),
+            "status": _status(reader, seen),
+            "needs_prompt_frame": seen.needs_prompt_frame,
             "frames_expected": reader.frames_expected,
-            "frames_decoded": reader.frames_decoded,
+            "frames_decoded": seen.frames,
             "width": info.width,
             "height": info.height,
             "fps": info.fps,
@@ -222,13 +249,25 @@ class VideoWorker:
             "gpu": gpu,
             "host": platform.node(),
             "checkpoint": self.config.checkpoint_fingerprint,
-            "bad_packets": reader.bad_packets,
+            "bad_packets": _bad_packets(reader, seen),
         }
 
 
-def _num_bytes(row: tuple[Frame, FrameResult]) -> int:
-    frame, result = row
-    return frame.num_bytes() + result.labels.nbytes
+class _Row(NamedTuple):
+    """What is written of a frame."""
+
+    frame: Frame
+    result: FrameResult
+    approximate: dict[int, bool]
+    """By prompted object whether its mask follows a box."""
+
+    def write(self, writer: VideoWriter) -> None:
+        """Into the tables."""
+        writer.add(self.frame, self.result, approximate=self.approximate)
+
+    def num_bytes(self) -> int:
+        """That it takes in memory."""
+        return self.frame.num_bytes() + self.result.labels.nbytes
 
 
 @contextmanager
@@ -253,7 +292,14 @@ def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> Fra
         raise SegmentationFailed(f"frame {frame.index}: {error}", frame.index) from error
 
 
-def _status(reader: VideoReader) -> str:
+def _bad_packets(reader: VideoReader, seen: _Seen) -> int:
+    """Of a video that ended early, as far as it was segmented: how far it was decoded by then is chance."""
+    return reader.bad_packets if seen.needs_prompt_frame is None else seen.bad_packets
+
+
+def _status(reader: VideoReader, seen: _Seen) -> str:
+    if seen.needs_prompt_frame is not None:
+        return NEEDS_PROMPT
     if _is_truncated(reader):
         return "truncated"
     return "damaged" if reader.bad_packets else "complete"

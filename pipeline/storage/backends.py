@@ -17,7 +17,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from inspect import signature
 from typing import Any, BinaryIO, Protocol, cast
+from urllib.parse import urlsplit
 
 import fsspec
 
@@ -303,12 +305,22 @@ def _path(url: str) -> str:
 
 
 def backend_of(url: str) -> Backend:
+    """Raises InvalidInput where fsspec knows no such store, and for a web address that names no host."""
     protocol = split_url(url)[0]
+    if protocol in ("http", "https"):
+        _check_host(url)
     if protocol == "file":
         return _Local()
     # Credentials and endpoint come from the environment, which tests and long-lived drivers change.
     settings = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
     return _connect(protocol, os.getpid(), settings)
+
+
+def _check_host(url: str) -> None:
+    try:
+        _ = urlsplit(url).port  # tells a wrong one when it is asked for
+    except ValueError as error:
+        raise InvalidInput(f"{url} names no server ({error}): correct the URL") from error
 
 
 def s3_endpoint() -> tuple[str | None, str]:
@@ -327,6 +339,8 @@ def _connect(protocol: str, _process: int, _settings: tuple[tuple[str, str], ...
     once = {"retries": {"total_max_attempts": 1}, "connect_timeout": 10, "read_timeout": int(DEADLINE_S)}
     options = {"config_kwargs": once} if s3 else {}
     try:
+        # Before one is half made, whose end would complain on the terminal.
+        signature(fsspec.get_filesystem_class(protocol).__init__).bind(None, **options)
         filesystem = fsspec.filesystem(protocol, skip_instance_cache=True, use_listings_cache=False, **options)
     except (ValueError, ImportError, TypeError) as error:  # TypeError: it needs more than a URL
         raise InvalidInput(

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,7 @@ def _tables() -> tuple[pa.Table, pa.Table]:
         "score": np.random.default_rng(0).random(size, np.float32),
         "uncertainty": np.random.default_rng(1).random(size, np.float32),
         "present": np.ones(size, bool),
+        "approximate": [None] * size,
     }
     masks = pa.table([pa.array(columns[field.name], field.type) for field in SCHEMAS["masks"]], schema=SCHEMAS["masks"])
     frames = {
@@ -145,13 +147,14 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(given.folder or temporary)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "manifest.jsonl").exists():
             make_output(folder, given.videos)
             make_pictures(folder)
         for name in given.only or FORMATS:
             command = [sys.executable, "-m", "tests.benchmarks.exports", "--folder", str(folder), "--measure", name]
             subprocess.run(command, check=True)
+            shutil.rmtree(folder / "to")
 
 
 if __name__ == "__main__":

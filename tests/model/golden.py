@@ -121,4 +121,11 @@ def published_run(name: str) -> CaseRun:
 
 
 def _channels(segmenter: VideoSegmenter) -> dict[int, ChannelState]:
-    return dict(segmenter.state().bank.channels)
+    """In order of insertion."""
+    return {channel: in_order(rows) for channel, rows in segmenter.state().bank.channels.items()}
+
+
+def in_order(rows: ChannelState) -> ChannelState:
+    """A channel's rows by insertion."""
+    by_order = rows.order.argsort()
+    return ChannelState(**{name: x[by_order] for name, x in vars(rows).items()})

@@ -6,39 +6,58 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.bank import Rows
 from model.matcher import WORKSPACE_ELEMENTS, read
+from model.slots import Rows
 from tests.model.recorders import Operations
 
 
 def scene(
-    rows: int = 300, positions: int = 90, key: int = 16, value: int = 6, sharpness: float = 3
+    rows: int = 300, positions: int = 90, key: int = 16, value: int = 6, sharpness: float = 3, channels: int = 1
 ) -> tuple[Rows, Tensor]:
     """A memory and queries."""
     generator = torch.Generator().manual_seed(0)
-    keys = sharpness * torch.randn(rows, key, generator=generator)
-    return Rows(keys, torch.randn(rows, value, generator=generator)), torch.randn(positions, key, generator=generator)
+    keys = sharpness * torch.randn(channels, rows, key, generator=generator)
+    values = torch.randn(channels, rows, value, generator=generator)
+    return Rows(keys, values), torch.randn(positions, key, generator=generator)
 
 
 def dense(memory: Rows, query: Tensor) -> tuple[Tensor, Tensor]:
-    """(read-out [P, V], weights [P, M]) with the whole attention at once, in float64."""
-    scores = query.double() @ memory.key.double().T / math.sqrt(query.shape[1])
-    weights = torch.softmax(scores, dim=1)
+    """(read-out [K, P, V], weights [K, P, M]) with the whole attention at once, in float64."""
+    scores = query.double() @ memory.key.double().mT / math.sqrt(query.shape[1])
+    if memory.empty is not None:
+        scores[memory.empty[:, None].expand_as(scores)] = -math.inf
+    weights = torch.softmax(scores, dim=2)
     return weights @ memory.value.double(), weights
 
 
-def test_readout_equals_dense_softmax_attention() -> None:
-    memory, query = scene()
-    readout, _ = read(memory, query)
-    assert readout.shape == (90, 6)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_readout_equals_dense_softmax_attention(channels: int) -> None:
+    memory, query = scene(channels=channels)
+    readout, use = read(memory, query)
+    assert (readout.shape, use.shape) == ((channels, 90, 6), (channels, 300))
     assert torch.allclose(readout.double(), dense(memory, query)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("workspace", [700, WORKSPACE_ELEMENTS])
+def test_channels_that_are_read_together_are_read_as_alone(workspace: int) -> None:
+    """Empty slots are nowhere, whatever stands in them, and are not used."""
+    memory, query = scene(channels=3)
+    filled = [300, 120, 1]
+    empty = torch.arange(300) >= torch.tensor(filled)[:, None]
+    memory.key[empty] = 1e3
+    readout, use = read(memory._replace(empty=empty), query, workspace=workspace)
+    for channel, end in enumerate(filled):
+        alone = read(Rows(*(x[channel : channel + 1, :end] for x in memory[:2])), query)
+        assert torch.allclose(readout[channel], alone[0][0], atol=1e-6)
+        assert torch.allclose(use[channel, :end], alone[1][0], atol=1e-6)
+        assert not use[channel, end:].any()
 
 
 @pytest.mark.parametrize("valid_weight", [1e-3, 1e-4, 0.05])
 def test_use_is_the_logarithm_of_one_plus_the_positions_above_the_valid_weight(valid_weight: float) -> None:
     memory, query = scene(sharpness=20)
     _, use = read(memory, query, valid_weight=valid_weight)
-    positions = (dense(memory, query)[1] > valid_weight).sum(dim=0)
+    positions = (dense(memory, query)[1] > valid_weight).sum(dim=1)
     assert 0 < int((positions == 0).sum()) < 300
     assert torch.allclose(use, torch.log1p(positions.float()))
 
@@ -79,7 +98,7 @@ def test_reading_writes_nothing() -> None:
     memory, query = scene()
     before = [memory.key.clone(), memory.value.clone(), query.clone()]
     read(memory, query)
-    assert all(torch.equal(a, b) for a, b in zip(before, [*memory, query], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, [memory.key, memory.value, query], strict=True))
 
 
 def test_gradients_reach_the_query_and_the_memory() -> None:
@@ -95,14 +114,14 @@ def test_gradients_reach_the_query_and_the_memory() -> None:
 
 
 def test_softmax_is_float32_also_for_half_precision_inputs() -> None:
-    keys = torch.zeros(897, 8, dtype=torch.bfloat16)
-    memory = Rows(keys, torch.ones(897, 3, dtype=torch.bfloat16))
+    keys = torch.zeros(1, 897, 8, dtype=torch.bfloat16)
+    memory = Rows(keys, torch.ones(1, 897, 3, dtype=torch.bfloat16))
     # Every weight is 1/897 = 0.0011148, which bfloat16 rounds to 0.0011139, as it does the valid weight.
     readout, use = read(memory, torch.ones(2, 8, dtype=torch.bfloat16), valid_weight=0.001114)
     assert readout.dtype == torch.bfloat16
     assert use.dtype == torch.float32
-    assert use.tolist() == pytest.approx([math.log(3)] * 897)
-    assert torch.allclose(readout.float(), torch.ones(2, 3), atol=1e-2)
+    assert use[0].tolist() == pytest.approx([math.log(3)] * 897)
+    assert torch.allclose(readout.float(), torch.ones(1, 2, 3), atol=1e-2)
     memory, query = scene()
     half = read(Rows(memory.key.bfloat16(), memory.value.bfloat16()), query.bfloat16())[0]
     assert float((half.float() - read(memory, query)[0]).abs().mean()) < 0.05
@@ -111,5 +130,5 @@ def test_softmax_is_float32_also_for_half_precision_inputs() -> None:
 def test_one_stored_row_is_read_by_every_position() -> None:
     memory, query = scene(rows=1, positions=5)
     readout, use = read(memory, query)
-    assert torch.allclose(readout, memory.value.expand(5, 6))
-    assert use.tolist() == pytest.approx([math.log(6)])
+    assert torch.allclose(readout, memory.value.expand(1, 5, 6))
+    assert use[0].tolist() == pytest.approx([math.log(6)])

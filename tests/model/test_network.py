@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.bank import Rows
 from model.checkpoint import fingerprint
 from model.network import AFBURR, PRESETS, untrained, with_weights_in
 from model.ops import one_hot
+from model.slots import Rows
 from model.uncertainty import confidence_loss
 from tests.model.builders import clip, copy_of, follow, network, pictures, prompt, segmenter
 
@@ -26,7 +26,10 @@ def scene(
 def both(first: Memory, second: Memory) -> Memory:
     """The rows of two frames, as training remembers them."""
     return [
-        [Rows(torch.cat([a.key, b.key]), torch.cat([a.value, b.value])) for a, b in zip(one, other, strict=True)]
+        [
+            Rows(torch.cat([a.key, b.key], dim=1), torch.cat([a.value, b.value], dim=1))
+            for a, b in zip(one, other, strict=True)
+        ]
         for one, other in zip(first, second, strict=True)
     ]
 
@@ -35,8 +38,8 @@ def test_memorize_gives_rows_for_each_picture_and_channel() -> None:
     picture, masks, _ = scene()
     with torch.inference_mode():
         memory = network().memorize(picture, masks)
-    assert [len(channels) for channels in memory] == [3, 3]
-    assert all(rows.key.shape == (24, 64) and rows.value.shape == (24, 128) for frame in memory for rows in frame)
+    assert [len(parts) for parts in memory] == [1, 1]
+    assert all(rows.key.shape == (3, 24, 64) and rows.value.shape == (3, 24, 128) for (rows,) in memory)
 
 
 def test_segment_gives_logits_and_the_use_of_every_row() -> None:
@@ -46,7 +49,7 @@ def test_segment_gives_logits_and_the_use_of_every_row() -> None:
         found = network().segment(picture, memory)
     assert found.logits.shape == (2, 3, 64, 96)
     assert found.logits.dtype == torch.float32
-    assert [[len(use) for use in channels] for channels in found.use] == [[24, 24, 24]] * 2
+    assert [[use.shape for use in parts] for parts in found.use] == [[(3, 24)]] * 2
     assert all((use >= 0).all() and use.sum() > 0 for channels in found.use for use in channels)
 
 
@@ -69,9 +72,9 @@ def test_each_channel_s_rows_depend_on_its_own_mask_alone() -> None:
     other = masks.clone()
     other[:, 2] = masks[:, 2].flip(-1)
     with torch.inference_mode():
-        (first,), (second,) = network().memorize(picture, masks), network().memorize(picture, other)
-    torch.testing.assert_close(first[1].value, second[1].value)
-    assert not torch.allclose(first[2].value, second[2].value, atol=1e-3)
+        ((first,),), ((second,),) = network().memorize(picture, masks), network().memorize(picture, other)
+    torch.testing.assert_close(first.value[1], second.value[1])
+    assert not torch.allclose(first.value[2], second.value[2], atol=1e-3)
 
 
 @pytest.mark.parametrize("chunk", [1, 2])
@@ -193,7 +196,7 @@ def test_held_weights_give_what_converted_ones_give() -> None:
     held = with_weights_in(network(), torch.bfloat16)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         memory = network().memorize(picture, masks)
-        assert torch.equal(held.memorize(picture, masks)[0][1].value, memory[0][1].value)
+        assert torch.equal(held.memorize(picture, masks)[0][0].value, memory[0][0].value)
         assert torch.equal(held.segment(picture, memory).logits, network().segment(picture, memory).logits)
 
 

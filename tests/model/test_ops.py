@@ -1,5 +1,7 @@
 """Small tensor operations: padding, one-hot, logit, and the segment mean that every merge uses."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from model.ops import (
     cat_channels,
     crop,
     logit,
+    matrix_mean,
     one_hot,
     pad,
     padding_to_multiple,
@@ -108,6 +111,9 @@ def test_upsample2_doubles_both_sides_with_pixel_centres_aligned() -> None:
     assert upsample2(ramp)[0, 0, 0].tolist() == [0.0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.0]
 
 
+SegmentMean = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
 def loop_mean(values: Tensor, index: Tensor) -> dict[int, Tensor]:
     """Mean of the rows of each index, one at a time."""
     return {int(target): values[index == target].double().mean(dim=0) for target in set(index.tolist())}
@@ -119,33 +125,44 @@ def random_rows(seed: int, rows: int, targets: int) -> tuple[Tensor, Tensor]:
     return values, torch.from_numpy(rng.integers(0, targets, rows))
 
 
+@pytest.mark.parametrize("mean_of", [segment_mean, matrix_mean])
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 60), targets=st.integers(1, 40))
-def test_segment_mean_equals_a_plain_loop(seed: int, rows: int, targets: int) -> None:
-    values, index = random_rows(seed, rows, targets)
-    hit, mean = segment_mean(values, index)
-    expected = loop_mean(values, index)
-    assert hit.tolist() == sorted(expected)
-    for target, row in zip(hit.tolist(), mean, strict=True):
-        assert torch.allclose(row.double(), expected[target], atol=1e-6)
+def test_segment_mean_equals_a_plain_loop(mean_of: SegmentMean, seed: int, rows: int, targets: int) -> None:
+    values, index = random_rows(seed, 2 * rows, targets)
+    mean, count = mean_of(values.unflatten(0, (2, rows)), index.unflatten(0, (2, rows)))
+    for channel in range(2):
+        own, part = index.view(2, rows)[channel], values.view(2, rows, 5)[channel]
+        expected = loop_mean(part, own)
+        for number, target in enumerate(own.tolist()):
+            assert torch.allclose(mean[channel, number].double(), expected[target], atol=1e-6)
+            assert float(count[channel, number]) == int((own == target).sum())
+            assert torch.equal(mean[channel, number], mean[channel, own.tolist().index(target)])
 
 
-def test_segment_mean_of_nothing_hits_nothing() -> None:
-    hit, mean = segment_mean(torch.empty(0, 5), torch.empty(0, dtype=torch.int64))
-    assert len(hit) == len(mean) == 0
+@pytest.mark.parametrize("mean_of", [segment_mean, matrix_mean])
+def test_segment_mean_of_nothing_is_nothing(mean_of: SegmentMean) -> None:
+    mean, count = mean_of(torch.empty(1, 0, 5), torch.empty(1, 0, dtype=torch.int64))
+    assert (mean.shape, count.shape) == ((1, 0, 5), (1, 0))
 
 
 def test_segment_mean_touches_only_the_targets_that_are_hit() -> None:
     values, index = random_rows(1, 40, 1_000_000)
     with Operations() as operations:
-        segment_mean(values, index)
+        segment_mean(values[None], index[None])
     assert operations.largest <= values.numel()
+
+
+def test_the_matrix_of_equal_indices_is_never_held_as_a_whole() -> None:
+    values, index = random_rows(1, 6000, 50)
+    with Operations() as operations:
+        matrix_mean(values[None], index[None])
+    assert operations.largest <= 1 << 23 < 6000**2
 
 
 @pytest.mark.scatter
 @pytest.mark.parametrize(("rows", "targets"), [(1, 1), (60, 7), (500, 20_000)])
 def test_torch_scatter_gives_the_same_mean(rows: int, targets: int) -> None:
-    values, index = random_rows(2, rows, targets)
-    hit, mean = segment_mean(values, index)
-    hit_scatter, mean_scatter = segment_mean(values, index, "torch-scatter")
-    assert torch.equal(hit, hit_scatter)
-    assert torch.allclose(mean, mean_scatter, atol=1e-6)
+    values, index = random_rows(2, 2 * rows, targets)
+    values, index = values.view(2, rows, 5), index.view(2, rows)
+    for own, scattered in zip(segment_mean(values, index), segment_mean(values, index, "torch-scatter"), strict=True):
+        assert torch.allclose(own, scattered, atol=1e-6)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.bank import Rows
 from model.clip import Clip
-from model.network import AFBURR
+from model.network import AFBURR, PLACE
 from model.result import VOID
 from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.slots import Rows
 from model.synthetic import make_clip
 from model.training import Losses, Trainer, TrainingConfig, fit
 from model.uncertainty import uncertainty_loss
@@ -48,6 +49,11 @@ def trainer(config: TrainingConfig = CONFIG) -> Trainer:
 def values(of: AFBURR) -> dict[str, Tensor]:
     """The weights, copied."""
     return {name: value.detach().clone() for name, value in of.state_dict().items()}
+
+
+def flat(of: AFBURR) -> Tensor:
+    """All weights in one row, copied."""
+    return torch.cat([value.flatten() for value in values(of).values()])
 
 
 def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
@@ -76,6 +82,29 @@ def test_a_few_steps_lower_the_loss_of_what_they_see() -> None:
     losses = [learner.step(clips).total for _ in range(6)]
     assert losses[-1] < 0.85 * losses[0]
     assert learner.step_number == 6
+
+
+def nodes(of: Tensor) -> list[Any]:
+    """All that the gradient of a tensor goes through."""
+    found, waiting = set(), [of.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            waiting += [before for before, _ in node.next_functions]
+    return list(found)
+
+
+def test_what_only_pays_without_gradients_is_not_done_with_them() -> None:
+    """A view that changes in place is copied on the way back; kernels of even size take 25 times as long."""
+    clip = a_clip(frames=2)
+    frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255
+    masks = F.one_hot(torch.from_numpy(clip.labels[:1]).long(), 2).permute(0, 3, 1, 2).float()
+    found = nodes(network().segment(frames[1:], network().memorize(frames[:1], masks)).logits)
+    assert not [node for node in found if node.name() in ("CopySlices", "AsStridedBackward0")]
+    kernels = [node._saved_weight.shape for node in found if node.name() == "ConvolutionBackward0"]
+    assert len(kernels) > 20
+    assert all(height % 2 and width % 2 for *_, height, width in kernels)
 
 
 def test_bf16_learns_too() -> None:
@@ -114,6 +143,22 @@ def test_the_first_blocks_of_the_query_trunk_stay_frozen(blocks: int) -> None:
     learnt = [any(name.startswith(f"query_encoder.trunk.{part}") for name in moved) for part in parts]
     assert learnt == [blocks == 0] * (1 + 3) + [True] * 8
     assert all(any(name.startswith(f"reference_encoder.trunk.{part}") for name in moved) for part in parts)
+
+
+def test_frozen_trunks_stay_and_the_rest_learns() -> None:
+    learner = trainer(replace(CONFIG, frozen_trunks=True))
+    before = values(learner.network)
+    for _ in range(2):
+        learner.step([a_clip(frames=3)])
+    moved = changed(before, values(learner.network))
+    assert {name.split(".")[0] for name in moved} == {"key_value", "decoder"}
+    assert moved == {name for name in before if name.startswith(("key_value", "decoder"))}
+
+
+def test_hints_are_learnt_from() -> None:
+    learner = trainer()
+    learner.step([a_clip(seed) for seed in range(3)])
+    assert bool(learner.network.get_parameter(PLACE).any())
 
 
 def test_trunks_move_more_slowly_than_the_rest() -> None:
@@ -181,7 +226,7 @@ def test_later_frames_are_read_from_all_earlier_ones_as_they_were_predicted() ->
 
 
 def joined(older: Rows, newer: Rows) -> Rows:
-    return Rows(torch.cat([older.key, newer.key]), torch.cat([older.value, newer.value]))
+    return Rows(torch.cat([older.key, newer.key], dim=1), torch.cat([older.value, newer.value], dim=1))
 
 
 @pytest.mark.parametrize(("jaccard", "confidence"), [(0.5, 0.5), (0.5, 0.0), (0.0, 2.0)])
@@ -246,19 +291,20 @@ def test_the_order_of_the_clips_does_not_matter_beyond_rounding() -> None:
 def test_trainers_that_share_the_clips_learn_as_one(shares: tuple[int, ...]) -> None:
     """Weighted by clips: a trainer with fewer has less to say, one with none only takes over.
 
-    Slowly: Adam makes whole steps of what rounding does to gradients near zero.
+    Slowly, and judged by what was learnt as a whole: Adam makes whole steps of what rounding does to gradients near
+    zero, in single weights.
     """
     clips = [a_clip(1), a_clip(2, objects=2), a_clip(3)]
     whole = trainer(SLOW)
+    start = flat(whole.network)
     alone = [whole.step(clips), whole.step(clips[::-1])]
     together = shared_steps(shares, [clips, clips[::-1]])
-    expected = gradients(whole)
+    expected, learnt = gradients(whole), flat(whole.network) - start
     for learner, losses in together:
         for one, other in zip(alone, losses, strict=True):
             assert vars(one) == pytest.approx(vars(other), rel=1e-5)
         assert float((gradients(learner) - expected).abs().max()) < 1e-4 * float(expected.abs().max())
-        for name, value in values(whole.network).items():
-            torch.testing.assert_close(values(learner.network)[name], value, rtol=0, atol=2e-5)
+        assert float((flat(learner.network) - flat(whole.network)).norm()) < 0.01 * float(learnt.norm())
         assert changed(values(together[0][0].network), values(learner.network)) == set()
 
 

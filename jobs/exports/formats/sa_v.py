@@ -46,17 +46,18 @@ def _write(video: ExportedVideo, frames: Iterator[ExportedFrame], sink: Sink) ->
     masklets = {object_id: _Masklet() for object_id in video.object_ids}
     nothing = json.dumps({"size": list(video.size), "counts": _empty(*video.size)})
     path = sink.folder / "masklets.json"
-    length = 0
+    length, first = 0, 0
     with path.open("w") as file:
         file.write('{"masklet": [\n')
         for frame in frames:
+            first = frame.index if frame.place == 0 else first
             length += 1
             found = {one.object_id: one for one in frame.objects}
             for object_id, masklet in masklets.items():
                 masklet.add(frame.place, found.get(object_id))
             masks = (_rle(found[object_id]) if object_id in found else nothing for object_id in masklets)
             file.write((",\n" if frame.place else "") + f"[{', '.join(masks)}]")
-        file.write("\n],\n" + json.dumps(_about(video, masklets, length), ensure_ascii=False)[1:] + "\n")
+        file.write("\n],\n" + json.dumps(_about(video, masklets, length, first), ensure_ascii=False)[1:] + "\n")
     sink.put_file(f"{video.name}_manual.json", path)
 
 
@@ -68,7 +69,7 @@ def _rle(found: ObjectFrame) -> str:
     return json.dumps({"size": list(found.size), "counts": found.rle})
 
 
-def _about(video: ExportedVideo, masklets: dict[int, _Masklet], length: int) -> dict[str, object]:
+def _about(video: ExportedVideo, masklets: dict[int, _Masklet], length: int, first: int) -> dict[str, object]:
     height, width = video.size
     found = masklets.values()
     areas = [masklet.mean_area for masklet in found]
@@ -89,6 +90,9 @@ def _about(video: ExportedVideo, masklets: dict[int, _Masklet], length: int) -> 
         "masklet_edited_frame_count": [0] * len(masklets),
         "masklet_type": ["auto"] * len(masklets),
         "masklet_num": len(masklets),
+        # SA-V says neither: its readers know that every fourth frame is annotated.
+        "first_frame": first,
+        "every": video.selection.every,
     }
 
 

@@ -40,6 +40,14 @@ def corpus(corpus: Corpus) -> Corpus:
     return corpus
 
 
+BOX = {"object_id": 3, "box": [5, 5, 20, 20]}
+
+
+def given(*objects: dict[str, Any], **prompt: Any) -> dict[str, Any]:
+    """A row with these objects on frame 0."""
+    return {"video_uri": "walk.mp4", "prompts": [{"frame_index": 0, "objects": list(objects), **prompt}]}
+
+
 FAULTS: list[tuple[dict[str, Any], str]] = [
     (WALK | {"video_uri": "gone.mp4"}, "gone.mp4 does not exist"),
     (WALK | {"video_uri": "zero.mp4"}, "zero.mp4"),
@@ -55,6 +63,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     (WALK | {"mask_uri": "empty.png"}, "empty.png: has no object"),
     (WALK | {"mask_frame": 8}, "prompt for frame 8, but the video"),
     (WALK | {"start_frame": 20, "mask_frame": 20}, "walk.mp4"),
+    (given(BOX | {"box": [70, 5, 9, 9]}), "frame 0, object 3: its box (x 70, y 5, width 9, height 9)"),
+    (given({"object_id": 3, "rle": {"size": [8, 8], "counts": [60, 4]}}), "object 3: its rle is 8 x 8, the video"),
+    (given({"object_id": 3, "polygons": [[1, 1, 999, 1, 9, 9]]}), "object 3: its polygons[0] reaches from x 1 to 999"),
+    (given(BOX, frame_index=8), "prompt for frame 8, but the video"),
     (WALK | {"colour": "red"}, "unknown column 'colour'"),
     (WALK | {"video_id": "good"}, "video_id 'good' is already that of row 1"),
 ]
@@ -83,9 +95,24 @@ def test_all_faults_come_at_once_and_name_row_video_and_file(corpus: Corpus) -> 
     assert said[-1] == f"{len(FAULTS)} faults in {len(FAULTS)} rows, 1 videos are fine"
 
 
+def test_overlaps_are_noted_with_their_pixels(corpus: Corpus) -> None:
+    squares = [[5, 5, 25, 5, 25, 25, 5, 25]], [[15, 15, 30, 15, 30, 30, 15, 30]]
+    polygons = [{"object_id": number, "polygons": shape} for number, shape in enumerate(squares, 1)]
+    rows = [{"video_id": "v1", **given(*polygons)}, {"video_id": "v2", **given(polygons[0], BOX)}]
+    rows += [{"video_id": "v3", **given(polygons[0])}]
+    result = call(write(corpus, "overlap.jsonl", rows))
+    assert result.exit_code == 0
+    first, second, last = result.output.splitlines()
+    assert first == "note: row 1: video 'v1': frame 0: 100 pixels are in several objects; the later object has them"
+    assert "row 2" in second and "up to 400 pixels (boxes are counted whole)" in second
+    assert last == "3 videos are fine"
+
+
 def test_several_masks_of_a_row_are_all_looked_at(corpus: Corpus) -> None:
     prompts = [{"frame_index": n, "mask_uri": uri} for n, uri in enumerate(("gone.png", "walk-0.png", "small.png"))]
-    good, faults = check(write(corpus, "masks.jsonl", [{"video_id": "a", "video_uri": "walk.mp4", "prompts": prompts}]))
+    good, faults, _ = check(
+        write(corpus, "masks.jsonl", [{"video_id": "a", "video_uri": "walk.mp4", "prompts": prompts}])
+    )
     assert good == 0
     assert [("gone.png" in str(fault), "small.png" in str(fault)) for fault in faults] == [(True, False), (False, True)]
 
@@ -120,7 +147,7 @@ def test_binary_masks_are_told_apart(corpus: Corpus) -> None:
 
 def test_many_rows_keep_their_order(corpus: Corpus) -> None:
     rows = [{"video_id": f"v{n}", **WALK, "mask_frame": n % 2 * 50} for n in range(60)]
-    good, faults = check(write(corpus, "many.jsonl", rows), readers=3)
+    good, faults, _ = check(write(corpus, "many.jsonl", rows), readers=3)
     assert good == 30 and [fault.row for fault in faults] == list(range(2, 61, 2))
 
 

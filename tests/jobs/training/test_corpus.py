@@ -51,6 +51,23 @@ def test_a_single_prompt_is_both(tmp_path: Path) -> None:
     assert names(split(rows(tmp_path, 1))) == (["v0, frame 0"], ["v0, frame 0"])
 
 
+def test_frames_with_boxes_are_not_learnt_from(tmp_path: Path) -> None:
+    """Their masks are guesses."""
+    box, polygon = {"box": [5, 5, 20, 20]}, {"polygons": [[0, 0, 9, 0, 9, 9]]}
+    prompts = [
+        {"frame_index": number, "objects": [{"object_id": 1, **shape} for shape in shapes]}
+        for number, shapes in enumerate([[box], [polygon], [polygon]])
+    ]
+    prompts += [{"frame_index": 2, "objects": [{"object_id": 2, **box}]}]
+    row = {"video_id": "v", "video_uri": "v.mp4"}
+    assert names(split(str(write_rows(tmp_path / "m.jsonl", ({**row, "prompts": prompts},))))) == (
+        ["v, frame 1"],
+        ["v, frame 1"],
+    )
+    with pytest.raises(InvalidInput, match="all its prompts are boxes: give masks, rle or polygons"):
+        split(str(write_rows(tmp_path / "m.jsonl", ({**row, "prompts": prompts[:1]},))))
+
+
 def test_of_a_large_corpus_a_thousand_are_learnt_from(tmp_path: Path) -> None:
     learnt, held_back = names(split(rows(tmp_path, 3000)))
     assert (len(learnt), len(held_back)) == (1000, 100)

@@ -3,14 +3,17 @@
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pipeline.errors import InvalidPrompt
+from pipeline.input.frames import Rgb
 from pipeline.input.manifest import PromptSource, VideoTask
-from pipeline.input.prompts import load_prompts
+from pipeline.input.objects import PromptObject
+from pipeline.input.prompts import Prompts, load_prompts
 from tests.pipeline.input.pngs import IDS, disc, grey
 
 
@@ -152,3 +155,101 @@ def test_prompts_need_no_store_once_they_are_loaded(tmp_path: Path) -> None:
     prompts = load_prompts(task(tmp_path, (0, IDS, None)), 3, 4)
     (tmp_path / "0.png").unlink()
     np.testing.assert_array_equal(prompts[0].labels, IDS)
+
+
+# --- objects instead of masks --------------------------------------------------------------------------------------
+
+SIZE = (40, 60)
+
+
+def rectangle(object_id: int, x: int, y: int, width: int, height: int) -> PromptObject:
+    corners = [x, y, x + width, y, x + width, y + height, x, y + height]
+    return PromptObject.of_polygons(object_id, [corners])
+
+
+def of_objects(*objects: PromptObject, **fields: Any) -> PromptSource:
+    return PromptSource(frame_index=2, objects=objects, **fields)
+
+
+def loaded(*sources: PromptSource, **options: Any) -> Prompts:
+    video = VideoTask(video_id="clip", video_uri="file:///clip.mp4", prompts=sources)
+    return load_prompts(video, *SIZE, **options)
+
+
+def two_colours() -> Rgb:
+    """A red and a blue square in a green picture."""
+    rgb = np.full((*SIZE, 3), (40, 150, 60), np.uint8)
+    rgb[10:30, 10:26], rgb[10:30, 34:50] = (220, 40, 40), (40, 40, 220)
+    return rgb
+
+
+def test_later_objects_lie_over_earlier_ones_and_the_pixels_are_counted() -> None:
+    prompt = loaded(of_objects(rectangle(3, 5, 5, 20, 10), rectangle(1, 15, 5, 20, 10)))[2]
+    assert prompt.object_ids == (1, 3) and prompt.overlap == 100
+    assert (prompt.labels == 3).sum() == 100 and (prompt.labels == 1).sum() == 200
+    assert prompt.approximate == frozenset()
+
+
+def test_named_ids_without_a_shape_are_not_there() -> None:
+    prompts = loaded(of_objects(rectangle(1, 5, 5, 20, 10), object_ids=(1, 9)))
+    assert prompts.object_ids == (1, 9) == prompts[2].object_ids
+
+
+def test_empty_run_lengths_say_that_the_object_is_not_there() -> None:
+    prompt = loaded(of_objects(PromptObject.of_rle(4, {"size": list(SIZE), "counts": [2400]})))[2]
+    assert prompt.object_ids == (4,) and not prompt.labels.any()
+
+
+def test_boxes_become_masks_by_the_picture_and_say_where_that_failed() -> None:
+    boxes = of_objects(PromptObject.of_box(1, (8, 8, 20, 24)), PromptObject.of_box(7, (52, 2, 6, 6)))
+    prompt = loaded(boxes).on(2, two_colours())
+    assert prompt is not None
+    found = prompt.labels == 1
+    assert found[12:28, 12:24].all() and not found[:9].any() and not found[:, 27:].any()
+    assert prompt.approximate == {7} and 24 <= (prompt.labels == 7).sum() < 36
+    whole = loaded(boxes, box_masks="box").on(2, two_colours())
+    assert whole is not None and whole.approximate == {1, 7} and (whole.labels == 1).sum() == 480
+
+
+def test_other_frames_have_no_prompt() -> None:
+    assert loaded(of_objects(rectangle(1, 5, 5, 20, 10))).on(3, two_colours()) is None
+
+
+def test_objects_and_masks_of_one_frame_are_combined(tmp_path: Path) -> None:
+    labels = np.zeros(SIZE, np.uint8)
+    labels[:10, :30] = 4
+    (tmp_path / "m.png").write_bytes(grey(labels))
+    file = PromptSource(frame_index=2, mask_uri=f"file://{tmp_path}/m.png", object_ids=(4,))
+    prompt = loaded(file, of_objects(rectangle(1, 20, 5, 20, 10)))[2]
+    assert prompt.object_ids == (1, 4) and prompt.overlap == 50
+    assert (prompt.labels == 1).sum() == 200 and (prompt.labels == 4).sum() == 250
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        ([rectangle(1, 10, 10, 4, 4), rectangle(2, 5, 5, 20, 20)], "object 1: lies wholly under later objects"),
+        (
+            [rectangle(2, 5, 5, 20, 20), PromptObject.of_box(1, (70, 5, 9, 9))],
+            r"object 1: its box .*beyond the picture",
+        ),
+        ([PromptObject.of_rle(8, {"size": [2, 3], "counts": [1, 5]})], "object 8: its rle is 3 x 2, the video 60 x 40"),
+    ],
+)
+def test_what_is_wrong_with_an_object_is_named(objects: list[PromptObject], expected: str) -> None:
+    with pytest.raises(InvalidPrompt, match=f"^frame 2, {expected}"):
+        loaded(of_objects(*objects))
+
+
+def test_a_mask_that_is_hidden_by_objects_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.png").write_bytes(grey(np.pad([[4]], ((9, 30), (9, 50)))))
+    file = PromptSource(frame_index=2, mask_uri=f"file://{tmp_path}/m.png", object_ids=(4,))
+    with pytest.raises(InvalidPrompt, match=r"^frame 2, object 4: lies wholly under later objects"):
+        loaded(file, of_objects(rectangle(1, 5, 5, 20, 10)))
+
+
+def test_an_object_that_a_box_may_hide_is_refused_where_it_does() -> None:
+    """Whether it does is known with the picture."""
+    prompts = loaded(of_objects(PromptObject.of_box(2, (14, 14, 6, 6)), PromptObject.of_box(1, (8, 8, 20, 24))))
+    with pytest.raises(InvalidPrompt, match=r"^frame 2, object 2: lies wholly under later objects"):
+        prompts.on(2, two_colours())

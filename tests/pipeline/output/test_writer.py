@@ -126,6 +126,15 @@ def test_absent_object_is_an_empty_row(store: Store) -> None:
     assert (absent["frame_index"], absent["timestamp_us"], absent["video_id"]) == (7, 280_000, "clip")
 
 
+def test_rows_of_prompted_objects_say_whether_their_mask_follows_a_box(store: Store) -> None:
+    with VideoWriter(store, "clip", "1") as writer:
+        labels = np.array([[1, 2, 3]], np.int32)
+        writer.add(Info(0), make_result(labels, (1, 2, 3)), approximate={1: False, 3: True})
+        writer.add(Info(1), make_result(labels, (1, 2, 3)))
+        found = [row["approximate"] for row in rows(store, writer.finish()["masks"])]
+    assert found == [False, None, True, None, None, None]
+
+
 def test_frame_rows_carry_the_statistics(store: Store) -> None:
     with VideoWriter(store, "clip", "1") as writer:
         writer.add(Info(3, name="00003.jpg", damaged=True), make_result(np.ones((2, 2), np.int32), (1,)))
@@ -151,6 +160,7 @@ def test_frame_rows_carry_the_statistics(store: Store) -> None:
         "bank_protected_share": 0.5,
         "prompted": False,
         "damaged": True,
+        "shot_cut": None,
     }
 
 

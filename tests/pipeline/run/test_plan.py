@@ -7,6 +7,7 @@ import pytest
 
 from model.segmenter import SegmenterConfig
 from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.input.objects import PromptObject
 from pipeline.run.plan import Plan, cost, plan
 from pipeline.storage.fingerprints import Fingerprints
 from pipeline.storage.store import Store
@@ -65,6 +66,33 @@ def test_a_changed_mask_changes_the_identity_of_its_video_alone(corpus: Corpus) 
     assert {video_id for video_id in before if before[video_id] != after[video_id]} == {"span"}
 
 
+def identities_of(corpus: Corpus, *objects: PromptObject, **settings: object) -> str:
+    """Of a video with these prompts on frame 0."""
+    task = replace(corpus.tasks[0], prompts=(PromptSource(frame_index=0, objects=objects),))
+    found = plan([task], config_for("memory://nowhere", **settings), lambda *_: False, Fingerprints())
+    return found.identities[task.video_id]
+
+
+def test_given_objects_are_part_of_the_identity(corpus: Corpus) -> None:
+    one, other = PromptObject.of_polygons(1, [[0, 0, 9, 0, 9, 9]]), PromptObject.of_polygons(2, [[5, 5, 9, 5, 9, 9]])
+    found = {
+        identities_of(corpus, one),
+        identities_of(corpus, one, other),
+        identities_of(corpus, other, one),
+        identities_of(corpus, replace(one, object_id=2)),
+        identities_of(corpus, PromptObject.of_polygons(1, [[0, 0, 9, 0, 9, 8]])),
+    }
+    assert len(found) == 5
+    assert identities_of(corpus, one) in found
+
+
+def test_what_boxes_become_concerns_only_videos_with_boxes(corpus: Corpus) -> None:
+    box, polygon = PromptObject.of_box(1, (0, 0, 9, 9)), PromptObject.of_polygons(1, [[0, 0, 9, 0, 9, 9]])
+    assert len({identities_of(corpus, box, box_masks=way) for way in ("grabcut", "ellipse", "box")}) == 3
+    assert identities_of(corpus, polygon, box_masks="box") == identities_of(corpus, polygon)
+    assert planned(corpus, box_masks="box").identities == planned(corpus).identities
+
+
 def test_looking_writes_nothing(corpus: Corpus) -> None:
     store = Store(corpus.url)
     before = store.list()
@@ -80,6 +108,12 @@ def make_task(*, ids: tuple[int, ...] | None = None, **columns: object) -> Video
 def test_the_cost_is_frames_times_pixels_times_channels() -> None:
     task = make_task(ids=(4, 9), num_frames=10, height=6, width=8)
     assert cost(task, size_bytes=1) == 10 * 6 * 8 * 3
+
+
+def test_given_objects_count_as_channels() -> None:
+    boxes = tuple(PromptObject.of_box(number, (0, 0, 5, 5)) for number in (4, 9))
+    task = make_task(num_frames=10, height=6, width=8)
+    assert cost(replace(task, prompts=(PromptSource(frame_index=0, objects=boxes),)), 1) == 10 * 6 * 8 * 3
 
 
 def test_only_the_frames_of_a_span_cost() -> None:

@@ -1,5 +1,6 @@
 """Connections to stores: by environment, without a memory of listings, refused where nothing is known."""
 
+import gc
 import os
 import sys
 from typing import Any
@@ -45,3 +46,18 @@ def test_a_store_that_nothing_here_knows_is_named(url: str, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "gcsfs", None)  # also where it happens to be installed
     with pytest.raises(InvalidInput, match=url.split("://")[0]):
         read_url(url)
+
+
+def test_what_cannot_be_made_leaves_nothing_that_complains_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    with pytest.raises(InvalidInput, match=r"no store is known for ftp:// .* 'host'"):
+        read_url("ftp://host.invalid/x")
+    gc.collect()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:PORT", "host:99999", "[::1"])
+def test_a_web_address_without_a_server_is_refused(host: str) -> None:
+    with pytest.raises(InvalidInput, match=r"names no server .*: correct the URL"):
+        read_url(f"http://{host}/0.mp4")
