@@ -16,8 +16,8 @@ from torch import Tensor
 from model.clip import Clip
 from model.place import Place
 
-_CLIP_MISSING = 0.1
-"""Share of the clips without any hint."""
+_CLIP_MISSING, _CLIP_MISPLACED = 0.1, 0.15
+"""Shares of the clips without any hint, and with all of them off alike, as after a cut."""
 _MISSING, _MISPLACED, _OUTDATED = 0.1, 0.1, 0.1
 """Shares of the objects' hints that are not given, that are off, and that are of the first frame."""
 _OFF = (0.1, 0.6)
@@ -50,14 +50,18 @@ def doubts(clips: Sequence[Clip], channels: int, device: torch.device) -> Doubts
 
 
 def _drawn(rng: np.random.Generator, channels: int) -> Doubts:
-    """The background is never misplaced: it is everywhere else."""
+    """The background alone is never misplaced: it is everywhere else."""
     fate = rng.choice(4, size=channels, p=[1 - _MISSING - _MISPLACED - _OUTDATED, _MISSING, _MISPLACED, _OUTDATED])
-    none = rng.random() < _CLIP_MISSING
+    whole = rng.random()
+    none, cut = whole < _CLIP_MISSING, _CLIP_MISSING <= whole < _CLIP_MISSING + _CLIP_MISPLACED
     distance, angle = rng.uniform(*_OFF, channels), rng.uniform(0, 2 * np.pi, channels)
     off = np.stack([distance * np.sin(angle), distance * np.cos(angle)], axis=1)
     objects = np.arange(channels) > 0
+    misplaced = (fate == 2) & objects
+    if cut:
+        off[:], misplaced[:] = off[0], True
     return Doubts(
         torch.from_numpy((fate == 1) | none),
         torch.from_numpy((fate == 3) & objects),
-        torch.from_numpy(off * ((fate == 2) & objects)[:, None]).float(),
+        torch.from_numpy(off * misplaced[:, None]).float(),
     )

@@ -12,6 +12,7 @@ from jobs.benchmarks.rows import Column, Section
 from jobs.benchmarks.setup import WARM_UP, Setup, Steps
 from model.bank import BankConfig
 from model.segmenter import Precision
+from model.slots import MOST_POSITIONS
 from model.state import ChannelState
 
 _NOISE = 0.02
@@ -90,7 +91,7 @@ def _grown(rows: ChannelState, size: int) -> ChannelState:
     return ChannelState(
         key=key,
         value=value,
-        inserted=rows.inserted[index],
+        order=rows.inserted[index] * MOST_POSITIONS + torch.arange(size),  # no two rows have the same
         use=torch.where(copies, 0.0, rows.use[index]),
         prompt=torch.where(copies, 0, rows.prompt[index]),
     )

@@ -12,7 +12,7 @@ import pyarrow as pa
 SCHEMA_VERSION = 2
 """Raised by hand when a column comes, or changes its name, type or meaning.
 
-2: `frames.shot_cut`, `masks.event`, `videos.needs_prompt_frame`.
+2: `frames.shot_cut`, `masks.approximate` and `event`, `videos.needs_prompt_frame`.
 """
 
 NEEDS_PROMPT = "needs_prompt"
