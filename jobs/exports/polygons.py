@@ -17,12 +17,13 @@ def polygons(mask: NDArray[np.bool_]) -> list[list[int]] | None:
     Pixels belong to one part that share an edge.
     """
     y_C, x_C, turn_C = _corners(mask)
+    corners_C2 = np.stack([x_C, y_C], axis=1)
     found = []
     for ring in _rings(y_C, x_C, turn_C):
-        first = min(ring, key=lambda corner: (y_C[corner], x_C[corner]))
-        if not (y_C[first] < mask.shape[0] and x_C[first] < mask.shape[1] and mask[y_C[first], x_C[first]]):
-            return None  # the pixel behind a ring's upper left corner is outside: it runs around a hole
-        found.append([int(value) for corner in ring for value in (x_C[corner], y_C[corner])])
+        left, top = corners_C2[ring[0]]  # corners are in the order of rows: it is the uppermost, and of these leftmost
+        if not mask[top, left]:
+            return None  # behind it is no pixel of the mask: the ring runs around a hole
+        found.append(corners_C2[ring].ravel().tolist())
     return found
 
 
@@ -56,13 +57,13 @@ def _rings(y_C: Ints, x_C: Ints, turn_C: NDArray[np.bool_]) -> Iterator[list[int
     across, along = order ^ 1, np.empty(count, np.int64)
     column = np.lexsort((late, y_C, x_C))
     along[column] = column[order ^ 1]
-    left = np.ones(count, bool)
+    to_beside, to_next, left = across.tolist(), along.tolist(), [True] * count
     for start in range(count):
         if left[start]:
             ring, corner = [], start
             while left[corner]:
-                beside = int(across[corner])
+                beside = to_beside[corner]
                 left[corner] = left[beside] = False
                 ring += [corner, beside]
-                corner = int(along[beside])
+                corner = to_next[beside]
             yield ring
