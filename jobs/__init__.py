@@ -4,7 +4,8 @@
     datasets/       the only readers and writers of dataset layouts; making and checking manifests
     pictures/       decoding, encoding, and pictures for a person: overlay, contact sheet, film
     exports/        results as files that other tools open, a format a file
-    evaluation/     what masks score, what each part of the method is worth, what a frame costs
+    evaluation/     what masks score, what each part of the method is worth
+    benchmarks/     what a frame costs on a machine, and where it goes
     training/       clips to learn from, and a training from its settings to its checkpoints
 
 A flat file is a command and nothing else; no command imports another (`cli.py` imports all).

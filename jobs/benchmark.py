@@ -1,14 +1,19 @@
-"""`vos-batch benchmark`: what a checkpoint costs on this machine, by number of objects and precision."""
+"""`vos-batch benchmark`: what a frame costs on this machine and where it goes, section by section."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from jobs.evaluation.cost import Cost, Setup, benchmark
+from jobs.benchmarks.machine import this_machine
+from jobs.benchmarks.sections import SECTIONS, as_json, check_names, measure
+from jobs.benchmarks.setup import Setup
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.terminal.options import CheckpointOption
 from jobs.terminal.printable import printable
@@ -16,58 +21,61 @@ from model.runtime import keep_memory
 from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network
 from pipeline.run.device import Device, pick_device
 
-
-def _show(costs: Sequence[Cost], title: str, console: Console) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, title=printable(title), title_justify="left")
-    for heading in ("objects", "precision", "GFLOP", "s/frame", "speed", "bank", "peak MB", "J&F", "J"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for cost in costs:
-        table.add_row(
-            str(cost.num_objects),
-            cost.precision,
-            f"{cost.gflop:.1f}",
-            f"{cost.seconds:.3f}",
-            f"{cost.speedup:.2f}x",
-            f"{cost.bank_rows:,}",
-            f"{cost.peak_bytes / 1e6:,.0f}",
-            f"{cost.J_and_F:.3f}",
-            f"{cost.J_to_fp32:.3f}",
-        )
-    console.print(table)
-    console.print("speed and J are against fp32, J&F against the masks of the generated clip")
-
-
 app = typer.Typer(add_completion=False)
-
-_OBJECTS = list(Setup.num_objects)
 
 
 @app.command(name="benchmark")
 def benchmark_command(
     checkpoint: CheckpointOption = DEFAULT_CHECKPOINT,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="SECTION", help=f"Only this of {', '.join(SECTIONS)}; may be repeated.")
+    ] = None,
     height: Annotated[int, typer.Option(min=16, help="Of a frame; the network sees it at this size.")] = Setup.height,
     width: Annotated[int, typer.Option(min=16)] = Setup.width,
-    objects: Annotated[list[int], typer.Option(min=1, help="May be repeated.")] = _OBJECTS,
-    frames: Annotated[int, typer.Option(min=1, help="Timed frames.")] = Setup.frames,
-    bank_rows: Annotated[
-        int, typer.Option(min=1, help="Features stored of an object; two frames' at least.")
-    ] = Setup.bank_rows,
+    objects: Annotated[list[int] | None, typer.Option(min=1, help="May be repeated.")] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Timed frames of every measurement.")] = Setup.frames,
     device: Device = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all values there.")] = None,
 ) -> None:
-    """Measure what a frame costs: operations, seconds, memory, and what a lower precision does to the masks."""
+    """Measure what a frame costs on this machine: stages, objects, precisions, bank, tables, workers."""
     console = stdout()
     with exit_on_error():
+        check_names(only or ())
         keep_memory()
         torch.set_num_threads(threads)
         where = pick_device(device)
-        setup = Setup(height=height, width=width, num_objects=tuple(objects), frames=frames, bank_rows=bank_rows)
-        costs = benchmark(load_network(checkpoint).to(where), setup)
-        _show(costs, f"{checkpoint}, {height} x {width}, {_machine(where, threads)}", console)
+        setup = Setup(
+            checkpoint=checkpoint,
+            network=load_network(checkpoint).to(where),
+            device=where,
+            height=height,
+            width=width,
+            num_objects=tuple(objects or Setup.num_objects),
+            frames=frames,
+            threads=threads,
+        )
+        machine = this_machine(setup.device)
+        console.print(f"{printable(checkpoint)} on {machine}")
+        console.print()
+        with _shown(Console(stderr=True)) as tell:
+            found = []
+            for section in measure(replace(setup, tell=tell), only or ()):
+                found.append(section)
+                section.show(console)
+        if json_file:
+            json_file.write_text(json.dumps(as_json(machine, setup, found), indent=1) + "\n")
+            console.print(f"all values: {json_file}")
 
 
-def _machine(device: torch.device, threads: int) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, torch threads: {threads}"
+@contextmanager
+def _shown(console: Console) -> Iterator[Callable[[str], None]]:
+    """Says what is measured: in a terminal beside a spinner, elsewhere a line each."""
+    if not console.is_terminal:
+        yield lambda what: console.print(f"measuring: {what}", highlight=False)
+        return
+    with console.status("") as status:
+        yield lambda what: status.update(f"measuring: {what}")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from pipeline.output.labels import committed_video
 from pipeline.output.layout import overlay_path
 from pipeline.run.device import Device
 from pipeline.run.driver import GRACE_S
+from pipeline.run.ending import AtCuts, EndingConfig
 from pipeline.scratch import Scratch
 from pipeline.storage.store import Store
 
@@ -175,6 +176,12 @@ def segment_command(
         SegmentMeanBackend, typer.Option(help="What computes the merges; torch-scatter must be built: make scatter.")
     ] = BankConfig.segment_mean,
     object_chunk: Annotated[int | None, typer.Option(min=1, help="Objects at a time, to save memory.")] = None,
+    at_cuts: Annotated[
+        AtCuts, typer.Option(help="stop: a video ends at its first cut behind its last prompt, and needs a prompt.")
+    ] = EndingConfig.at_cuts,
+    stop_when_lost: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="A video ends after N frames without any object, too.")
+    ] = None,
     binary_masks: BinaryMasksOption = False,
     box_masks: BoxMasksOption = "grabcut",
     max_pixels: MaxPixelsOption = MAX_PIXELS,
@@ -214,6 +221,7 @@ def segment_command(
             output=output,
             checkpoint=checkpoint,
             segmenter=segmenter,
+            ending=EndingConfig(at_cuts=at_cuts, stop_when_lost=stop_when_lost),
             binary_masks=binary_masks,
             box_masks=box_masks,
             max_pixels=max_pixels,

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated
@@ -23,7 +23,7 @@ from pipeline.storage.store import Store
 
 app = typer.Typer(add_completion=False)
 
-_SHOWN_FAILURES = 20
+_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Status:
 
     output: str
     videos: dict[str, int]
-    """Committed videos by their status: complete, truncated, damaged."""
+    """Committed videos by their status: complete, truncated, damaged, needs_prompt."""
     frames: int
     """Decoded frames of these videos."""
     objects: int
@@ -67,6 +67,8 @@ class Status:
     bytes: int
     """Of all files in masks and frames, those included that are not committed yet."""
     last_commit_at: datetime | None
+    needs_prompt: dict[str, int]
+    """By video_id of those that ended early for want of a prompt: the frame that needs one, there or later."""
     failures: tuple[OpenFailure, ...]
     """By video_id."""
     runs: tuple[str, ...]
@@ -92,6 +94,7 @@ def read_status(output: str) -> Status:
         objects=pc.sum(pc.list_value_length(videos["objects"])).as_py() or 0,
         bytes=sum(entry.size for table in ROW_TABLES for entry in store.list(table)),
         last_commit_at=pc.max(videos["committed_at"]).as_py(),
+        needs_prompt=_needs_prompt(videos),
         failures=_open_failures(failures, videos),
         runs=runs,
         last_run=_run(store, runs[-1], videos) if runs else None,
@@ -106,6 +109,11 @@ def _run(store: Store, run_id: str, videos: pa.Table) -> LastRun:
         videos=record.videos,
         committed=pc.sum(pc.equal(videos["run_id"], run_id)).as_py() or 0,
     )
+
+
+def _needs_prompt(videos: pa.Table) -> dict[str, int]:
+    columns = (videos[name].to_pylist() for name in ("video_id", "needs_prompt_frame"))
+    return dict(sorted((video_id, frame) for video_id, frame in zip(*columns, strict=True) if frame is not None))
 
 
 def _open_failures(failures: pa.Table, videos: pa.Table) -> tuple[OpenFailure, ...]:
@@ -142,8 +150,10 @@ def _iso(value: object) -> str:
 def _show(result: Status) -> None:
     console = stdout()
     console.print(_summary(result))
+    if result.needs_prompt:
+        _show_needs(console, result.needs_prompt)
     if result.failures:
-        console.print(_failure_table(result.failures[:_SHOWN_FAILURES]))
+        console.print(_failure_table(result.failures[:_SHOWN]))
         _show_what_next(console, result)
 
 
@@ -156,6 +166,7 @@ def _summary(result: Status) -> Table:
     table.add_row("objects", f"{result.objects:,}")
     table.add_row("bytes", f"{result.bytes:,}")
     table.add_row("last commit", _time(result.last_commit_at))
+    table.add_row("need a prompt", f"{len(result.needs_prompt):,}")
     table.add_row("failed videos", f"{len(result.failures):,}")
     table.add_row("runs", f"{len(result.runs):,}")
     if run := result.last_run:
@@ -169,6 +180,15 @@ def _time(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "none yet"
 
 
+def _show_needs(console: Console, needs_prompt: Mapping[str, int]) -> None:
+    table = Table("video", "needs a prompt at frame, or later")
+    for video_id, frame in list(needs_prompt.items())[:_SHOWN]:
+        table.add_row(cell(video_id), str(frame))
+    console.print(table)
+    if (hidden := len(needs_prompt) - _SHOWN) > 0:
+        console.print(f"{hidden:,} more: --json lists all of them")
+
+
 def _failure_table(failures: Sequence[OpenFailure]) -> Table:
     table = Table("video", "row", "frame", "cause", "message", "failed at")
     for failure in failures:
@@ -179,7 +199,7 @@ def _failure_table(failures: Sequence[OpenFailure]) -> Table:
 
 
 def _show_what_next(console: Console, result: Status) -> None:
-    if (hidden := len(result.failures) - _SHOWN_FAILURES) > 0:
+    if (hidden := len(result.failures) - _SHOWN) > 0:
         console.print(f"{hidden:,} more: --json lists all of them")
     console.print("the next `vos-batch segment` with this OUTPUT tries them again")
 

@@ -109,8 +109,14 @@ def train_command(
     side: Annotated[int, typer.Option(min=16, help="Side of the square crops, in pixels.")] = 192,
     max_objects: Annotated[int, typer.Option(min=1, help="Objects a clip, at most.")] = 4,
     max_speed: Annotated[float, typer.Option(min=0, help="How fast things move at the end; they begin with 1.")] = 2.0,
+    alike: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the clips with many things that look alike.")
+    ] = 0.2,
     learning_rate: float = TrainingConfig.learning_rate,
     confidence_weight: float = TrainingConfig.confidence_weight,
+    frozen_trunks: Annotated[
+        bool, typer.Option("--frozen-trunks", help="The trunks keep their weights: a step takes half as long.")
+    ] = False,
     precision: Precision = TrainingConfig.precision,
     seed: int = 0,
     save_every: Annotated[int, typer.Option(min=1, help="Steps between saves.")] = 100,
@@ -143,6 +149,7 @@ def train_command(
                 steps=steps,
                 learning_rate=learning_rate,
                 confidence_weight=confidence_weight,
+                frozen_trunks=frozen_trunks,
                 precision=precision,
                 seed=seed,
             ),
@@ -159,6 +166,7 @@ def train_command(
             side=side,
             max_objects=max_objects,
             max_speed=max_speed,
+            alike=alike,
             save_every=save_every,
             validate_every=validate_every,
             torch_threads=torch_threads,

@@ -1,4 +1,4 @@
-"""Decoder: a coarse mask an object, then uncertain-region refinement (URR; paper, section 3.4).
+"""Decoder: a coarse mask an object by a hint at where it was, then uncertain-region refinement (URR; paper, 3.4).
 
 What depends on the frame alone (the skip convolutions, the query's half of the first convolution, r1's half of
 the local one) is computed once per frame and shared by all objects. Objects go through in chunks, never across
@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.ops import cat_channels, logit, upsample2, window_max, window_mean
+from model.ops import add, cat_channels, logit, relu, upsample2, window_max, window_mean
+from model.place import HINT_CHANNELS
 from model.trunk import Features, Pointwise
 from model.uncertainty import ambiguity
 
@@ -31,7 +32,7 @@ class Residual(nn.Module):
         self.conv2 = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.add_(self.conv2(F.relu_(self.conv1(F.relu(x)))))
+        return add(x, self.conv2(relu(self.conv1(F.relu(x)))))
 
 
 class Refine(nn.Module):
@@ -47,9 +48,10 @@ class Refine(nn.Module):
         """The frame's share [B, width, 2y, 2x]: once per frame."""
         return self.res_fs(self.conv_fs(feature))
 
-    def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
-        """`coarse` [B*k, width, y, x] -> [B*k, width, 2y, 2x]."""
-        return self.res_mm(_add_per_frame(upsample2(coarse), skip))
+    def forward(self, skip: Tensor, coarse: Tensor, told: Tensor | None = None) -> Tensor:
+        """`coarse` [B*k, width, y, x], `told` of it at twice the size -> [B*k, width, 2y, 2x]."""
+        x = _add_per_frame(upsample2(coarse), skip)
+        return self.res_mm(x if told is None else x + told)
 
 
 class Skips(NamedTuple):
@@ -71,6 +73,8 @@ class DecoderWidths:
     wide: int
     narrow: int
     local: int
+    place: bool = False
+    """Whether it takes hints at where the channels were (`model.place`)."""
 
 
 class Decoder(nn.Module):
@@ -88,6 +92,7 @@ class Decoder(nn.Module):
         self.local_conv = _conv(2 * r1, widths.local)
         self.local_res = Residual(widths.local)
         self.local_pred = _conv(widths.local, 2)
+        self.place = _silent(HINT_CHANNELS, widths.wide) if widths.place else None
 
     def forward(
         self,
@@ -95,16 +100,20 @@ class Decoder(nn.Module):
         query_value_BVhw: Tensor,
         features: Features,
         *,
+        hint_BKCyx: Tensor | None = None,
         refine: bool = True,
         chunk: int | None = None,
     ) -> Tensor:
         """Logits [B, K, H, W] in float32; softmax over K gives the final probabilities.
 
-        `refine` switches the URR; `chunk` channels go through at a time (None: all).
+        `hint_BKCyx` at 1/8, `model.place.hint`; `refine` switches the URR; `chunk` channels go through at a time
+        (None: all).
         """
         size = chunk or readout_BKVhw.shape[1]
         skips = self._skips(features, query_value_BVhw)
-        maps = [self._coarse(part, skips) for part in readout_BKVhw.split(size, dim=1)]
+        reads = readout_BKVhw.split(size, dim=1)
+        hints = [None] * len(reads) if hint_BKCyx is None else hint_BKCyx.split(size, dim=1)
+        maps = [self._coarse(part, told, skips) for part, told in zip(reads, hints, strict=True)]
         if refine:
             rough = torch.softmax(_foreground(cat_channels(maps)), dim=1)
             u_refine = ambiguity(rough, dim=1)[:, :, None]
@@ -122,13 +131,14 @@ class Decoder(nn.Module):
             local=_half_conv(self.local_conv, features.r1, slice(0, r1), bias=True),
         )
 
-    def _coarse(self, readout_BkVhw: Tensor, skips: Skips) -> Tensor:
+    def _coarse(self, readout_BkVhw: Tensor, hint_BkCyx: Tensor | None, skips: Skips) -> Tensor:
         """[B, k, 2, H/2, W/2]"""
         value = readout_BkVhw.shape[2]
         x = _half_conv(self.conv_fm, readout_BkVhw.flatten(0, 1), slice(0, value), bias=False)
         x = self.res_mm(_add_per_frame(x, skips.query))
-        x = self.narrow(self.refine3(skips.at8, x))
-        x = self.pred(F.relu_(self.refine2(skips.at4, x)))
+        told = None if self.place is None or hint_BkCyx is None else self.place(hint_BkCyx.flatten(0, 1))
+        x = self.narrow(self.refine3(skips.at8, x, told))
+        x = self.pred(relu(self.refine2(skips.at4, x)))
         return upsample2(x.contiguous()).float().unflatten(0, readout_BkVhw.shape[:2])
 
     def _local(self, rough_BkYX: Tensor, skips: Skips) -> Tensor:
@@ -137,7 +147,7 @@ class Decoder(nn.Module):
         weighted = (rough_BkYX[:, :, None] * skips.r1[:, None].float()).flatten(0, 1)
         reference = window_mean(weighted, _LOCAL_WINDOW) / (window_mean(rough, _LOCAL_WINDOW) + 1e-8)
         x = _half_conv(self.local_conv, reference, slice(skips.r1.shape[1], None), bias=False)
-        x = self.local_pred(F.relu_(self.local_res(_add_per_frame(x, skips.local))))
+        x = self.local_pred(relu(self.local_res(_add_per_frame(x, skips.local))))
         return (window_max(rough, _LOCAL_WINDOW) * x.float()).unflatten(0, rough_BkYX.shape[:2])
 
     def _finish(self, maps_Bk2YX: Tensor) -> Tensor:
@@ -147,6 +157,13 @@ class Decoder(nn.Module):
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+def _silent(inputs: int, outputs: int) -> nn.Conv2d:
+    """A convolution that says nothing before it has learnt to, nor ever of what is zero."""
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    nn.init.zeros_(conv.weight)
+    return conv
 
 
 def _half_conv(conv: nn.Conv2d, x: Tensor, inputs: slice, *, bias: bool) -> Tensor:

@@ -18,7 +18,8 @@ class QueryEncoder(nn.Module):
         self.trunk = trunk
 
     def forward(self, picture_B3HW: Tensor) -> Features:
-        return self.trunk.from_stem(self.trunk.stem(picture_B3HW))
+        with _gradients_if_learning(self):
+            return self.trunk.from_stem(self.trunk.stem(picture_B3HW))
 
 
 class ReferenceEncoder(nn.Module):
@@ -31,9 +32,10 @@ class ReferenceEncoder(nn.Module):
 
     def forward(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> Tensor:
         """[B, K, C, h, w]; `chunk` channels at a time go through the trunk."""
-        stem = self.trunk.stem(picture_B3HW)
-        parts = masks_BKHW.split(chunk or masks_BKHW.shape[1], dim=1)
-        return cat_channels([self._encode(stem, part) for part in parts])
+        with _gradients_if_learning(self):
+            stem = self.trunk.stem(picture_B3HW)
+            parts = masks_BKHW.split(chunk or masks_BKHW.shape[1], dim=1)
+            return cat_channels([self._encode(stem, part) for part in parts])
 
     def _encode(self, stem: Tensor, masks_BKHW: Tensor) -> Tensor:
         mask = masks_BKHW.flatten(0, 1)[:, None]
@@ -53,6 +55,12 @@ class KeyValue(nn.Module):
     def forward(self, r4: Tensor) -> tuple[Tensor, Tensor]:
         """[N, C, h, w] -> keys [N, key_width, h, w], values [N, value_width, h, w]."""
         return self.key(r4), self.value(r4)
+
+
+def _gradients_if_learning(encoder: nn.Module) -> torch.set_grad_enabled:
+    """Frozen all over, it gives none on either, to the masks: that would cost as much as to learn."""
+    learns = any(parameter.requires_grad for parameter in encoder.parameters())
+    return torch.set_grad_enabled(torch.is_grad_enabled() and learns)
 
 
 def to_rows(feature_map: Tensor) -> Tensor:

@@ -4,7 +4,7 @@
 EfficientNet-Lite0 trunks: 2.1 M values instead of 33.1 M.
 
 Legend: B batch, K channels (background + objects), H W picture, h w = ceil(H/16) ceil(W/16), P = h w positions,
-C key width, V value width.
+C key width or features, V value width.
 """
 
 import copy
@@ -39,7 +39,7 @@ PRESETS = {
         trunk=Lite0Trunk,
         key_width=64,
         value_width=128,
-        decoder=DecoderWidths(wide=64, narrow=32, local=32),
+        decoder=DecoderWidths(wide=64, narrow=32, local=32, place=True),
     ),
     "resnet50": Preset(
         trunk=ResNet50Trunk,
@@ -49,6 +49,8 @@ PRESETS = {
     ),
 }
 DEFAULT_PRESET = "lite0"
+PLACE = "decoder.place.weight"
+"""The layer that takes hints; weights of before it stand for zeros there."""
 
 
 class Segmentation(NamedTuple):
@@ -58,13 +60,18 @@ class Segmentation(NamedTuple):
     """[B, K, H, W] float32; softmax over K gives probabilities."""
     use: list[list[Tensor]]
     """Of each picture and each part of its memory: how much each stored row was used [K, M]."""
+    r4: Tensor
+    """The pictures' features at 1/16 [B, C, h, w]."""
 
 
 class AFBURR(nn.Module):
     """Two functions: what to remember of a frame, and what is where in a frame."""
 
     def __init__(self, preset: str = DEFAULT_PRESET) -> None:
-        """Parts as `PRESETS[preset]` says; parameters as torch initialises them (see `untrained`)."""
+        """Parts as `PRESETS[preset]` says; parameters as torch initialises them (see `untrained`).
+
+        But for the layer that takes hints: it begins with zeros, so that nothing differs from a network without it.
+        """
         super().__init__()
         parts = PRESETS[preset]
         self.preset = preset
@@ -74,6 +81,11 @@ class AFBURR(nn.Module):
         self.key_value = KeyValue(channels[-1], parts.key_width, parts.value_width)
         self.decoder = Decoder(channels, parts.value_width, parts.decoder)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def takes_hints(self) -> bool:
+        """Whether there is a layer for `hint_BKCyx`."""
+        return self.decoder.place is not None
 
     def memorize(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> list[list[Rows]]:
         """Features of a frame under each of its masks: of each picture, in one part, rows [K, P, C] and [K, P, V].
@@ -92,6 +104,7 @@ class AFBURR(nn.Module):
         picture_B3HW: Tensor,
         memory: Sequence[Sequence[Rows]],
         *,
+        hint_BKCyx: Tensor | None = None,
         refine: bool = True,
         chunk: int | None = None,
         valid_weight: float = 1e-3,
@@ -101,7 +114,8 @@ class AFBURR(nn.Module):
 
         `memory[b]` has them in parts: channels with rows of equal number, K >= 2 in all and alike in every b.
 
-        The picture is RGB in [0, 1]. Carries gradients, also into the memory.
+        The picture is RGB in [0, 1]; `hint_BKCyx`: `model.place.hint` of the channels. Carries gradients, also into
+        the memory.
         """
         picture, padding = _padded(picture_B3HW)
         features = self.query_encoder(picture)
@@ -112,8 +126,12 @@ class AFBURR(nn.Module):
             readout.append(torch.cat([r for r, _ in reads]))
             use.append([u for _, u in reads])
         readout_BKVhw = torch.stack(readout).transpose(2, 3).unflatten(3, key.shape[-2:])
-        logits = self.decoder(readout_BKVhw, value, features, refine=refine, chunk=chunk)
-        return Segmentation(crop(logits, padding), use)
+        logits = self.decoder(readout_BKVhw, value, features, hint_BKCyx=hint_BKCyx, refine=refine, chunk=chunk)
+        return Segmentation(crop(logits, padding), use, features.r4)
+
+    def coarse_features(self, picture_B3HW: Tensor) -> Tensor:
+        """`Segmentation.r4` of pictures that are not segmented."""
+        return self.query_encoder(_padded(picture_B3HW)[0]).r4
 
 
 def _padded(picture_B3HW: Tensor) -> tuple[Tensor, Padding]:
@@ -140,7 +158,7 @@ def untrained(preset: str = DEFAULT_PRESET, *, seed: int = 0) -> AFBURR:
     network = AFBURR(preset).eval()
     generator = np.random.default_rng(seed)
     for name, parameter in sorted(network.named_parameters()):
-        if parameter.dim() == 4:
+        if parameter.dim() == 4 and name != PLACE:
             values = generator.standard_normal(tuple(parameter.shape))
             if name.startswith("key_value."):
                 values -= values.mean(axis=(1, 2, 3), keepdims=True)

@@ -57,6 +57,21 @@ def cat_channels(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
 
 
+def relu(x: Tensor) -> Tensor:
+    """max(x, 0); `x` is given away. In place without gradients: with them, a view that changes is copied twice."""
+    return F.relu(x, inplace=not torch.is_grad_enabled())
+
+
+def relu6(x: Tensor) -> Tensor:
+    """The same, and not above 6."""
+    return F.relu6(x, inplace=not torch.is_grad_enabled())
+
+
+def add(x: Tensor, y: Tensor) -> Tensor:
+    """x + y; `x` is given away, as in `relu`."""
+    return x + y if torch.is_grad_enabled() else x.add_(y)
+
+
 def top2(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """The largest and the second largest along `dim`, which falls away; it has at least two entries.
 

@@ -80,5 +80,7 @@ class FrameResult:
     """None while the network has predicted nothing."""
     bank: BankStatistics
     prompted: bool
+    shot_cut: bool | None = None
+    """Another shot begins here (`model.cuts`); None where there was nothing to compare with."""
     probabilities: NDArray[np.float32] | None = None
     """[1 + objects, h, w] at network size, background first; only when asked for."""

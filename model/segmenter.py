@@ -5,7 +5,8 @@
         result = segmenter.step(frame, prompt)    # submit(frame, prompt), and collect() what comes of it
 
 A step encodes the frame, reads the bank, decodes and refines, merges the prompt in, memorizes what is there, and
-lets the bank absorb it. Live use, batch runs, evaluation and validation during training all use this loop.
+lets the bank absorb it; where things were is a hint to the next step. Live use, batch runs, evaluation and validation
+during training all use this loop.
 
 Legend: H, W native size; h, w network size (`max_side`); K channels = background + objects; P positions.
 """
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from model.bank import AdaptiveBank, BankConfig
 from model.checkpoint import fingerprint
+from model.cuts import ShotCuts, look
 from model.effect import NO_EFFECT, effective
 from model.errors import NonFinite, translate_out_of_memory
 from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
@@ -30,9 +32,10 @@ from model.matcher import WORKSPACE_ELEMENTS
 from model.network import AFBURR, with_weights_in
 from model.ops import one_hot
 from model.parcel import Parcel
+from model.place import hint, seen
 from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, ObjectStatistics, Prompt
 from model.runtime import exact_products, flushed_denormals
-from model.state import SegmenterState
+from model.state import PlaceState, SegmenterState
 from model.uncertainty import ambiguity, as_frame_statistics, frame_values, object_values
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -80,6 +83,7 @@ class _Prediction(NamedTuple):
     """Of each pixel the place of its channel in `channels`."""
     finite: Tensor
     """[] whether all logits are."""
+    r4: Tensor
 
     @property
     def labels_hw(self) -> Tensor:
@@ -91,7 +95,7 @@ class _Submitted(NamedTuple):
     """A frame under way: what of it lies on the device, and what the host knows."""
 
     parcel: Parcel
-    """Counts of the bank, labels, and of a prediction what `_statistics` gives."""
+    """Counts of the bank, labels, what cuts are seen by, and of a prediction what `_statistics` gives."""
     names: "np.ndarray[tuple[int, ...], np.dtype[np.int32]] | None"
     """Of the values of the labels, where these are places of channels."""
     channels: tuple[int, ...]
@@ -125,8 +129,10 @@ class VideoSegmenter:
         self._together = self._device.type != "cpu" if together is None else together
         self._bank = AdaptiveBank(config.bank, together=self._together)
         self._submitted: _Submitted | FrameResult | None = None
+        self._cuts = ShotCuts()
         self._planned = frozenset(object_ids)
         self._objects: set[int] = set()
+        self._places: PlaceState | None = None
         self._step = 0
 
     def check_budget(self, height: int, width: int) -> None:
@@ -189,9 +195,9 @@ class VideoSegmenter:
         prediction = self._predict(picture) if len(self._bank.channels) > 1 else None
         found = _statistics(prediction, together=self._together) if prediction else []
         labels, names = self._native_labels(prediction, prompt, height, width)
-        self._memorize(picture, prediction, prompt)
+        self._settle(picture, prediction, prompt)
         return _Submitted(
-            parcel=Parcel([self._bank.counts(), labels, *found]),
+            parcel=Parcel([self._bank.counts(), labels, self._look(picture, prediction), *found]),
             names=names,
             channels=prediction.channels if prediction else (),
             objects=tuple(sorted(self._objects)),
@@ -200,7 +206,7 @@ class VideoSegmenter:
         )
 
     def _result(self, submitted: _Submitted) -> FrameResult:
-        counts, labels, *found = submitted.parcel.opened(submitted.parcel.fetch())
+        counts, labels, appearance, *found = submitted.parcel.opened(submitted.parcel.fetch())
         if found and not found[0]:
             with suppress(NonFinite):  # of the features that such scores lead to
                 self._bank.settle(counts.tolist())
@@ -213,6 +219,7 @@ class VideoSegmenter:
             statistics=as_frame_statistics(found[1].tolist()) if found else None,
             bank=self._bank.settle(counts.tolist()),
             prompted=submitted.prompted,
+            shot_cut=self._cuts.add(appearance),
             probabilities=None if probability is None else probability.cpu().numpy(),
         )
 
@@ -237,6 +244,7 @@ class VideoSegmenter:
             found = self._network.segment(
                 picture,
                 [self._bank.memory()],
+                hint_BKCyx=self._hint(channels, picture),
                 refine=self._config.refine,
                 chunk=self._config.object_chunk,
                 valid_weight=self._config.bank.valid_weight,
@@ -248,7 +256,24 @@ class VideoSegmenter:
         if not self._together and not finite:
             raise NonFinite(_NOT_FINITE)
         probability = torch.softmax(logits, dim=0)
-        return _Prediction(channels, logits, probability, best_labels(logits, range(len(channels))), finite)
+        return _Prediction(channels, logits, probability, best_labels(logits, range(len(channels))), finite, found.r4)
+
+    def _look(self, picture: Tensor, prediction: _Prediction | None) -> Tensor:
+        """What the frame is compared with others by [D]."""
+        if prediction is not None:
+            return look(picture, prediction.r4)
+        with self._autocast():
+            return look(picture, self._network.coarse_features(picture))
+
+    def _hint(self, channels: tuple[int, ...], picture: Tensor) -> Tensor | None:
+        """Where the channels were in the last frame; None where nothing was or the picture had another size."""
+        if (
+            not self._network.takes_hints
+            or self._places is None
+            or self._places.picture_size != tuple(picture.shape[-2:])
+        ):
+            return None
+        return hint(self._places.of(channels))[None]
 
     def _autocast(self) -> "torch.autocast | nullcontext[None]":
         dtype = AUTOCAST.get(self._config.precision)
@@ -273,19 +298,30 @@ class VideoSegmenter:
     def _prompt_labels(self, prompt: Prompt) -> Tensor:
         return torch.tensor(prompt.labels, device=self._device)
 
-    def _memorize(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt | None) -> None:
+    def _settle(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt | None) -> None:
+        """Keep what is known of the frame: features in the bank, and where the channels are."""
         if prompt is not None:
             labels = self._network_labels(picture, prediction, prompt)
             channels: tuple[int, ...] = (BACKGROUND, *sorted(self._objects))
             masks, annotated = one_hot(labels, channels), {BACKGROUND, *prompt.object_ids}
             present_K = masks.flatten(1).any(dim=1)
-        elif prediction is not None and self._step % self._config.memory_every == 0:
+        elif prediction is not None:
             channels, masks, annotated = prediction.channels, prediction.probability_Khw, set()
             present_K = _present(prediction)
         else:
             return
+        if prompt is not None or self._step % self._config.memory_every == 0:
+            self._memorize(picture, channels, masks, present_K, annotated)
+        # A correction is no movement.
+        before = self._places.of(channels) if self._places and prompt is None else None
+        self._places = PlaceState(channels, (picture.shape[-2], picture.shape[-1]), seen(masks, before))
+
+    def _memorize(
+        self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, present_K: Tensor, annotated: set[int]
+    ) -> None:
+        """`annotated` is empty where there is no prompt."""
         stored = list(range(len(channels)))
-        if prompt is not None or not self._together:
+        if annotated or not self._together:
             stored = [k for k, present in enumerate(present_K.tolist()) if self._storable(channels[k], present)]
             masks = masks[stored]
         if not stored:
@@ -297,7 +333,7 @@ class VideoSegmenter:
             rows,
             step=self._step,
             annotated=annotated,
-            present_K=present_K if self._together and prompt is None and not self._config.bank.store_empty else None,
+            present_K=present_K if self._together and not annotated and not self._config.bank.store_empty else None,
         )
 
     def _network_labels(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt) -> Tensor:
@@ -324,6 +360,8 @@ class VideoSegmenter:
             planned=tuple(sorted(self._planned)),
             objects=tuple(sorted(self._objects)),
             bank=self._bank.state(),
+            places=self._places.on(torch.device("cpu")) if self._places else None,
+            cuts=self._cuts.state(),
         )
 
     def restore(self, state: SegmenterState) -> None:
@@ -337,6 +375,8 @@ class VideoSegmenter:
         self._planned = frozenset(state.planned)
         self._objects = set(state.objects)
         self._bank.restore(state.bank, self._device)
+        self._places = state.places.on(self._device) if state.places else None
+        self._cuts.restore(state.cuts)
 
     @cached_property
     def _weights(self) -> str:

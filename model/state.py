@@ -2,23 +2,27 @@
 
 The bytes are a safetensors file: the rows as tensors, all else as JSON in its header. Nothing in them is executed.
 
-Legend: M stored rows of a channel, C key width, V value width.
+Legend: M stored rows of a channel, C key width, V value width, n frames, D values that a frame is compared by.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from model.errors import BadState
+from model.place import Place
 from model.slots import inserted
 from model.tensor_file import pack, unpack
 
-STATE_VERSION = 2
+STATE_VERSION = 4
 """Raised by hand when a state of before can no longer be gone on with."""
 _HEADER = "segmenter"
+_PLACES = "places"
+_LOOKS = "looks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,38 @@ class BankState:
     """Prompts that each channel has had."""
 
 
+@dataclass(frozen=True)
+class PlaceState:
+    """Where the channels of a video were in its last frame."""
+
+    channels: tuple[int, ...]
+    picture_size: tuple[int, int]
+    """(h, w) of the pictures that the network saw."""
+    place: Place
+
+    def of(self, channels: Sequence[int]) -> Place:
+        """Of these channels; one that is not among those known was nowhere."""
+        index = [self.channels.index(channel) if channel in self.channels else -1 for channel in channels]
+        return self.place.select(torch.tensor(index, device=self.place.known_N.device))
+
+    def on(self, device: torch.device) -> "PlaceState":
+        """A copy, on another device or not."""
+        place = Place(*(values.to(device, copy=True) for values in self.place))
+        return PlaceState(self.channels, self.picture_size, place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutState:
+    """All that `model.cuts.ShotCuts` holds."""
+
+    looks: Tensor
+    """[n, D] of the last frames of the shot, on the CPU."""
+    fade_step: float
+    fade_frames_left: int
+    """0: no fade is under way."""
+    quiet_frames: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class SegmenterState:
     """All that a segmenter needs to go on with the next frame, and what it was made with."""
@@ -67,6 +103,9 @@ class SegmenterState:
     objects: tuple[int, ...]
     """Objects prompted so far."""
     bank: BankState
+    places: PlaceState | None
+    """None before the first prompt."""
+    cuts: CutState
 
     def check(self, *, settings: Mapping[str, object], weights: str) -> None:
         """Refuse a state that a segmenter with these settings and weights would not have made.
@@ -90,8 +129,18 @@ class SegmenterState:
             for channel, stored in self.bank.channels.items()
             for name, tensor in vars(stored).items()
         }
-        said = {name: value for name, value in vars(self).items() if name != "bank"}
-        held = {"channels": list(self.bank.channels), "prompts": list(self.bank.prompts.items())}
+        said = {name: value for name, value in vars(self).items() if name not in ("bank", _PLACES, "cuts")}
+        cuts = {name: value for name, value in vars(self.cuts).items() if name != _LOOKS}
+        held: dict[str, object] = {
+            "channels": list(self.bank.channels),
+            "prompts": list(self.bank.prompts.items()),
+            "cuts": cuts,
+            _PLACES: None,
+        }
+        rows[_LOOKS] = self.cuts.looks
+        if self.places:
+            held[_PLACES] = [self.places.channels, self.places.picture_size]
+            rows |= {f"{_PLACES}.{name}": values.contiguous() for name, values in self.places.place._asdict().items()}
         return pack(rows, {_HEADER: json.dumps({**said, **held})})
 
     @classmethod
@@ -113,8 +162,13 @@ class SegmenterState:
             for channel in said.pop("channels")
         }
         bank = BankState(channels=channels, prompts=dict(said.pop("prompts")))
+        cuts = CutState(looks=rows[_LOOKS], **said.pop("cuts"))
         planned, objects = tuple(said.pop("planned")), tuple(said.pop("objects"))
-        return cls(**said, planned=planned, objects=objects, bank=bank)
+        places = said.pop(_PLACES)
+        if places is not None:
+            of, (height, width) = places
+            places = PlaceState(tuple(of), (height, width), Place(*(rows[f"{_PLACES}.{n}"] for n in Place._fields)))
+        return cls(**said, planned=planned, objects=objects, bank=bank, places=places, cuts=cuts)
 
 
 def _check_version(version: int) -> None:

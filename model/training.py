@@ -2,6 +2,7 @@
 
 The first frame of a clip is memorized with its true masks; every further frame is segmented with all rows so far,
 and memorized with what was predicted. Rows are only appended: a clip is short, and gradients flow through the read.
+Where things were in the frame before is a hint, though not always a true one (`model.doubt`), and without gradient.
 
 Knows nothing of files: clips come from an iterable, reports go to a callback.
 
@@ -18,11 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.clip import Clip
+from model.doubt import Doubts, doubts
 from model.network import AFBURR
+from model.place import hint, seen
 from model.result import VOID
 from model.runtime import flushed_denormals
 from model.segmenter import AUTOCAST, Precision
 from model.slots import Rows
+from model.trunk import Lite0Trunk
 from model.uncertainty import CONFIDENCE_WEIGHT, confidence_loss
 
 
@@ -45,6 +49,8 @@ class TrainingConfig:
     """Decay of the running mean of the weights, which is what is kept."""
     frozen_blocks: int = 3
     """First blocks of a Lite0 query trunk that keep their ImageNet weights."""
+    frozen_trunks: bool = False
+    """Whether both trunks, and what gives them the masks, keep their weights: a step takes half as long."""
     precision: Precision = "bf16"
     clip_norm: float = 1.0
     seed: int = 0
@@ -81,7 +87,7 @@ class Trainer:
         self.step_number = 0
         self.network = network.train()
         self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        _freeze(network, config.frozen_blocks)
+        _freeze(network, config)
         self._trained = [p for p in network.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(_groups(network, config), weight_decay=config.weight_decay)
         self._base_rates = [group["lr"] for group in self._optimiser.param_groups]
@@ -131,19 +137,27 @@ class Trainer:
             self.device.type, AUTOCAST.get(self.config.precision), enabled=self.config.precision != "fp32"
         ):
             per_frame = [
-                self._frame_losses(logits, truth) for logits, truth in self._predict(pictures, labels, channels)
+                self._frame_losses(logits, truth)
+                for logits, truth in self._predict(pictures, labels, channels, doubts(clips, channels, self.device))
             ]
         return torch.stack(per_frame).mean(dim=0)
 
-    def _predict(self, pictures_BT3HW: Tensor, labels_BTHW: Tensor, channels: int) -> Iterable[tuple[Tensor, Tensor]]:
+    def _predict(
+        self, pictures_BT3HW: Tensor, labels_BTHW: Tensor, channels: int, doubts: Doubts
+    ) -> Iterable[tuple[Tensor, Tensor]]:
         """Logits [B, K, H, W] and true labels [B, H, W] of every frame but the first."""
         frames = pictures_BT3HW.shape[1]
-        memory = self.network.memorize(pictures_BT3HW[:, 0], _one_hot(labels_BTHW[:, 0], channels))
+        masks = _one_hot(labels_BTHW[:, 0], channels)
+        memory = self.network.memorize(pictures_BT3HW[:, 0], masks)
+        place = first = seen(masks.flatten(0, 1))
         for t in range(1, frames):
-            logits = self.network.segment(pictures_BT3HW[:, t], memory).logits
+            told = hint(doubts.about(place, first)).unflatten(0, masks.shape[:2])
+            logits = self.network.segment(pictures_BT3HW[:, t], memory, hint_BKCyx=told).logits
             yield logits, labels_BTHW[:, t]
             if t + 1 < frames:
-                more = self.network.memorize(pictures_BT3HW[:, t], torch.softmax(logits, dim=1))
+                masks = torch.softmax(logits, dim=1)
+                place = seen(masks.flatten(0, 1), place)
+                more = self.network.memorize(pictures_BT3HW[:, t], masks)
                 memory = [
                     [_joined(*rows) for rows in zip(*both, strict=True)] for both in zip(memory, more, strict=True)
                 ]
@@ -209,14 +223,19 @@ def _gradient(parameter: nn.Parameter) -> Tensor:
     return parameter.grad
 
 
-def _freeze(network: AFBURR, blocks: int) -> None:
-    trunk = network.query_encoder.trunk
-    first = getattr(trunk, "blocks", None)
-    if not blocks or first is None:
-        return
-    for module in (trunk.conv_stem, *first[:blocks]):
+def _freeze(network: AFBURR, config: TrainingConfig) -> None:
+    for module in _frozen(network, config):
         for parameter in module.parameters():
             parameter.requires_grad_(False)
+
+
+def _frozen(network: AFBURR, config: TrainingConfig) -> list[nn.Module]:
+    if config.frozen_trunks:
+        return [network.query_encoder, network.reference_encoder]
+    trunk = network.query_encoder.trunk
+    if config.frozen_blocks and isinstance(trunk, Lite0Trunk):
+        return [trunk.conv_stem, *trunk.blocks[: config.frozen_blocks]]
+    return []
 
 
 def _groups(network: AFBURR, config: TrainingConfig) -> list[dict[str, object]]:

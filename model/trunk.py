@@ -1,8 +1,8 @@
 """Feature trunks: ResNet-50 to layer3 (torchvision's parameter names) and EfficientNet-Lite0, both to 1/16.
 
 A trunk normalises a padded RGB picture in [0, 1], turns it into stem features, and these into `Features`.
-The reference encoder adds its mask features between the two steps. Activations work in place on what a convolution
-has just made: no gradient needs it.
+The reference encoder adds its mask features between the two steps. Without gradients, activations work in place on
+what a convolution has just made.
 
 Legend: B batch, C channels, H W padded picture.
 """
@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from model.ops import add, relu, relu6
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -52,7 +54,12 @@ class Pointwise(nn.Conv2d):
         super().__init__(inputs, outputs, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """As a batch of lines: on one CPU thread torch takes a slower way for batches of less than 16."""
+        """As a batch of lines: on one CPU thread torch takes a slower way for batches of less than 16.
+
+        With gradients as a matrix product: those of the lines come in a layout that all around is copied into.
+        """
+        if torch.is_grad_enabled():
+            return F.linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
         lines = x.transpose(1, 2).flatten(0, 1).unsqueeze(2)
         return super().forward(lines).squeeze(2).unflatten(0, (len(x), -1)).transpose(1, 2)
 
@@ -82,10 +89,10 @@ class Bottleneck(nn.Module):
             self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), FrozenBatchNorm(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu_(self.bn1(self.conv1(x)))
-        y = F.relu_(self.bn2(self.conv2(y)))
+        y = relu(self.bn1(self.conv1(x)))
+        y = relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return F.relu_(y.add_(x if self.downsample is None else self.downsample(x)))
+        return relu(add(y, x if self.downsample is None else self.downsample(x)))
 
 
 def _bottlenecks(inputs: int, width: int, blocks: int, stride: int) -> nn.Sequential:
@@ -114,7 +121,7 @@ class ResNet50Trunk(Trunk):
         return self.conv1((picture - self.mean) / self.std)
 
     def from_stem(self, stem: Tensor) -> Features:
-        r1 = F.relu_(self.bn1(stem))
+        r1 = relu(self.bn1(stem))
         r2 = self.layer1(F.max_pool2d(r1, 3, 2, 1))
         r3 = self.layer2(r2)
         return Features(r1, r2, r3, self.layer3(r3))
@@ -143,6 +150,9 @@ class SameConv2d(nn.Conv2d):
         height, width = x.shape[-2:]
         top, bottom = _same(height, self.kernel_size[0], self.stride[0])
         left, right = _same(width, self.kernel_size[1], self.stride[1])
+        if torch.is_grad_enabled() and (top, left) != (bottom, right):
+            # The gradient of a kernel of even size takes 25 times as long.
+            x, top, left, bottom, right = F.pad(x, (left, right, top, bottom)), 0, 0, 0, 0
         # A tap of zero in front makes up for a pixel more behind: cheaper than a padded copy of the picture.
         weight = F.pad(self.weight, (right - left, 0, bottom - top, 0))
         return F.conv2d(x, weight, self.bias, self.stride, (bottom, right), groups=self.groups)
@@ -151,10 +161,6 @@ class SameConv2d(nn.Conv2d):
 def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
-
-
-def _relu6(x: Tensor) -> Tensor:
-    return F.relu6(x, inplace=True)
 
 
 class InvertedResidual(nn.Module):
@@ -169,9 +175,9 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.expand is None else _relu6(self.expand(x))
-        y = self.project(_relu6(self._filtered(y)))
-        return y.add_(x) if self.residual else y
+        y = x if self.expand is None else relu6(self.expand(x))
+        y = self.project(relu6(self._filtered(y)))
+        return add(y, x) if self.residual else y
 
     def _filtered(self, x: Tensor) -> Tensor:
         """Depthwise convolution; on a CPU its gradient takes 3 to 6 times as long in bf16 as in fp32."""
@@ -211,7 +217,7 @@ class Lite0Trunk(Trunk):
         return self.conv_stem((255 * picture - 127) / 128)
 
     def from_stem(self, stem: Tensor) -> Features:
-        x, taps = _relu6(stem), []
+        x, taps = relu6(stem), []
         for number, block in enumerate(self.blocks):
             x = block(x)
             if number in _LITE0_TAPS:

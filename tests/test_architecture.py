@@ -32,8 +32,9 @@ ROOMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "datasets": ("pictures",),
         "exports": ("datasets", "pictures"),
         "evaluation": ("terminal", "datasets", "pictures"),
+        "benchmarks": ("datasets", "pictures"),
         "training": ("datasets", "pictures"),
-        GROUND: ("terminal", "pictures", "datasets", "exports", "evaluation", "training"),
+        GROUND: ("terminal", "pictures", "datasets", "exports", "evaluation", "benchmarks", "training"),
         "demo_data": (),
     },
 }

@@ -1,10 +1,9 @@
 """All that a manifest names is opened before a run does, and every fault reported at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import islice
 
+from jobs.datasets.side_by_side import side_by_side
 from pipeline.input.fields import Fault
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.inspection import Inspection, inspect
@@ -37,24 +36,11 @@ def check(
     tasks, faults = parse_manifest(manifest, allowed)
     good: list[VideoTask] = []
     notes: list[Fault] = []
-    for inspection in shown(
-        _inspect_all(tasks, readers, partial(inspect, binary_masks=binary_masks, max_pixels=max_pixels)), len(tasks)
-    ):
+    look = partial(inspect, binary_masks=binary_masks, max_pixels=max_pixels)
+    for inspection in shown(side_by_side(look, tasks, readers), len(tasks)):
         faults += inspection.faults
         notes += inspection.notes
         good += [] if inspection.faults else [inspection.task]
     if output is not None and not faults:
         write_manifest(output, good)
     return len(good), sorted(faults, key=lambda fault: fault.row), sorted(notes, key=lambda note: note.row)
-
-
-def _inspect_all(
-    tasks: Sequence[VideoTask], readers: int, look: Callable[[VideoTask], Inspection]
-) -> Iterator[Inspection]:
-    """In the order of the tasks; few wait in memory however many there are."""
-    waiting = iter(tasks)
-    with ThreadPoolExecutor(readers) as pool:
-        begun: list[Future[Inspection]] = [pool.submit(look, task) for task in islice(waiting, 4 * readers)]
-        while begun:
-            yield begun.pop(0).result()
-            begun += [pool.submit(look, task) for task in islice(waiting, 1)]

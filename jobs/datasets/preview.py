@@ -6,15 +6,13 @@ they come, and the page is put together from files.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
 
 import numpy as np
 
 from jobs.datasets.doubts import ORDER, Doubt, doubts_of
 from jobs.datasets.page import Card, Page
+from jobs.datasets.side_by_side import side_by_side
 from jobs.pictures.colours import object_colour
 from jobs.pictures.drawing import draw_box
 from jobs.pictures.encode import encode_jpeg
@@ -80,13 +78,13 @@ def preview(
     store = Store(to)
     if store.list():
         raise InvalidOutput(f"{store.url} is not empty: choose an empty or new folder")
-    draw = partial(_draw, store=store, looks=looks or Looks())
+    artist = _Artist(store=store, looks=looks or Looks())
     doubtful: Counter[Doubt] = Counter()
     pictures = 0
     with Page(store) as page:
         for fault in faults:
             page.add(Doubt.FAULT, Card(title=f"row {fault.row}" if fault.row else "columns", lines=(fault.text,)))
-        for cards in shown(_all(tasks, readers, draw), len(tasks)):
+        for cards in shown(side_by_side(artist.draw, enumerate(tasks), readers), len(tasks)):
             for card in cards:
                 page.add(card.worst, card)
                 faults += [Fault(card.row, f"{card.title}: {line}") for line in card.lines if card.picture is None]
@@ -97,53 +95,66 @@ def preview(
     return Preview(videos=len(tasks), pictures=pictures, doubtful=+doubtful, faults=faults)
 
 
-def _all(
-    tasks: Sequence[VideoTask], readers: int, draw: Callable[[tuple[int, VideoTask]], list[Card]]
-) -> Iterator[list[Card]]:
-    """In the order of the tasks; few wait however many there are."""
-    waiting = iter(enumerate(tasks))
-    with ThreadPoolExecutor(readers) as pool:
-        begun: list[Future[list[Card]]] = [pool.submit(draw, task) for task in islice(waiting, 4 * readers)]
-        while begun:
-            yield begun.pop(0).result()
-            begun += [pool.submit(draw, task) for task in islice(waiting, 1)]
+@dataclass(frozen=True, kw_only=True)
+class _Artist:
+    """Draws the first masks of one video after the other."""
 
+    store: Store
+    looks: Looks
 
-def _draw(numbered: tuple[int, VideoTask], *, store: Store, looks: Looks) -> list[Card]:
-    number, task = numbered
-    cards: list[Card] = []
-    try:
-        for card in _cards(task, number, store, looks):
-            cards.append(card)  # noqa: PERF402 (what was drawn before a fault stays)
-    except InvalidOutput:
-        raise
-    except PipelineError as error:
-        cards.append(_refused(task, str(error)))
-    return cards
+    def draw(self, numbered: tuple[int, VideoTask]) -> list[Card]:
+        """What was drawn stays when a later frame is at fault."""
+        number, task = numbered
+        cards: list[Card] = []
+        try:
+            cards.extend(self._cards(task, f"pictures/{number:06d}"))
+        except InvalidOutput:
+            raise
+        except PipelineError as error:
+            cards.append(_refused(task, str(error)))
+        return cards
+
+    def _cards(self, task: VideoTask, name: str) -> Iterator[Card]:
+        frames, looks = [prompt.frame_index for prompt in task.prompts], self.looks
+        with open_video(
+            task.video_uri, start_frame=min(frames), end_frame=max(frames) + 1, max_pixels=looks.max_pixels
+        ) as video:
+            size = (video.info.height, video.info.width)
+            prompts = load_prompts(task, *size, binary_masks=looks.binary_masks, box_masks=looks.box_masks)
+            new = _first_masks(prompts)
+            for frame in video:
+                if not new:
+                    return
+                if frame.index in new:
+                    yield self._card(task, prompts, frame, new.pop(frame.index), f"{name}-{frame.index}.jpg")
+        if new:
+            raise InvalidPrompt(
+                f"prompt for frame {min(new)}, which the video ({task.video_uri}) lacks: correct frame_index"
+            )
+
+    def _card(self, task: VideoTask, prompts: Prompts, frame: Frame, new: frozenset[int], name: str) -> Card:
+        try:
+            prompt = prompts.on(frame.index, frame.rgb)
+        except InvalidPrompt as error:
+            return _refused(task, str(error))
+        assert prompt is not None
+        doubts = doubts_of(prompt, self.looks.segmenter.network_size(*prompt.labels.shape))
+        small = [i for i in new if {Doubt.TINY, Doubt.LOST} & set(doubts[i])]
+        self.store.put(name, encode_jpeg(_picture(task, frame, prompt, small), quality=_QUALITY))
+        lines = [f"{prompt.overlap:,} pixels are in several objects"] if prompt.overlap else []
+        all_doubts = {doubt for i in new for doubt in doubts[i]} | ({Doubt.OVERLAP} if lines else set())
+        return Card(
+            title=f"video {task.video_id!r}, frame {frame.index}",
+            picture=name,
+            objects=tuple((i, object_colour(i), tuple(map(str, doubts[i]))) for i in sorted(new)),
+            lines=tuple(lines),
+            worst=next((doubt for doubt in ORDER if doubt in all_doubts), None),
+            row=task.row,
+        )
 
 
 def _refused(task: VideoTask, why: str) -> Card:
     return Card(title=f"video {task.video_id!r}", lines=(why,), worst=Doubt.FAULT, row=task.row)
-
-
-def _cards(task: VideoTask, number: int, store: Store, looks: Looks) -> Iterator[Card]:
-    first = min(prompt.frame_index for prompt in task.prompts)
-    last = max(prompt.frame_index for prompt in task.prompts)
-    with open_video(task.video_uri, start_frame=first, end_frame=last + 1, max_pixels=looks.max_pixels) as video:
-        size = (video.info.height, video.info.width)
-        prompts = load_prompts(task, *size, binary_masks=looks.binary_masks, box_masks=looks.box_masks)
-        new = _first_masks(prompts)
-        for frame in video:
-            if frame.index > max(new, default=-1):
-                break
-            if frame.index in new:
-                yield _card(
-                    task, prompts, frame, new.pop(frame.index), f"pictures/{number:06d}-{frame.index}.jpg", store, looks
-                )
-    if new:
-        raise InvalidPrompt(
-            f"prompt for frame {min(new)}, which the video ({task.video_uri}) lacks: correct frame_index"
-        )
 
 
 def _first_masks(prompts: Prompts) -> dict[int, frozenset[int]]:
@@ -155,30 +166,6 @@ def _first_masks(prompts: Prompts) -> dict[int, frozenset[int]]:
             new[frame_index] = ids
             known |= ids
     return new
-
-
-def _card(
-    task: VideoTask, prompts: Prompts, frame: Frame, new: frozenset[int], name: str, store: Store, looks: Looks
-) -> Card:
-    try:
-        prompt = prompts.on(frame.index, frame.rgb)
-    except InvalidPrompt as error:
-        return _refused(task, str(error))
-    assert prompt is not None
-    height, width = prompt.labels.shape
-    doubts = doubts_of(prompt, looks.segmenter.network_size(height, width))
-    small = [i for i in new if {Doubt.TINY, Doubt.LOST} & set(doubts[i])]
-    store.put(name, encode_jpeg(_picture(task, frame, prompt, small), quality=_QUALITY))
-    lines = [f"{prompt.overlap:,} pixels are in several objects"] if prompt.overlap else []
-    all_doubts = {doubt for object_id in new for doubt in doubts[object_id]} | ({Doubt.OVERLAP} if lines else set())
-    return Card(
-        title=f"video {task.video_id!r}, frame {frame.index}",
-        picture=name,
-        objects=tuple((i, object_colour(i), tuple(map(str, doubts[i]))) for i in sorted(new)),
-        lines=tuple(lines),
-        worst=next((doubt for doubt in ORDER if doubt in all_doubts), None),
-        row=task.row,
-    )
 
 
 def _picture(task: VideoTask, frame: Frame, prompt: FramePrompt, small: Iterable[int]) -> Rgb:

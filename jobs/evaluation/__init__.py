@@ -1,1 +1,1 @@
-"""What masks score against a truth, what each part of the method is worth, and what a frame costs."""
+"""What masks score against a truth, and what each part of the method is worth."""

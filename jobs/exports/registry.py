@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 
 from jobs.exports.format import Format
-from jobs.exports.formats.coco import COCO
+from jobs.exports.formats.coco import COCO, COCO_POLYGONS
 from jobs.exports.formats.cutouts import CUTOUTS
 from jobs.exports.formats.cvat import CVAT
 from jobs.exports.formats.davis import DAVIS
@@ -11,6 +11,7 @@ from jobs.exports.formats.hf import HF
 from jobs.exports.formats.label_studio import LABEL_STUDIO
 from jobs.exports.formats.mots import MOTS
 from jobs.exports.formats.overlay import OVERLAY
+from jobs.exports.formats.rrd import RRD
 from jobs.exports.formats.sa_v import SA_V
 from jobs.exports.formats.yolo_seg import YOLO_SEG
 from jobs.exports.formats.youtube_vis import YOUTUBE_VIS
@@ -23,6 +24,7 @@ FORMATS: dict[str, Format] = {
         DAVIS,
         YOUTUBE_VOS,
         COCO,
+        COCO_POLYGONS,
         YOUTUBE_VIS,
         MOTS,
         YOLO_SEG,
@@ -32,6 +34,7 @@ FORMATS: dict[str, Format] = {
         HF,
         OVERLAY,
         CUTOUTS,
+        RRD,
     )
 }
 

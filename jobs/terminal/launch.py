@@ -19,6 +19,7 @@ from pipeline.input.weights import DEFAULT_CHECKPOINT, load_network, names, read
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import Device
 from pipeline.run.driver import GRACE_S, RunSummary, run
+from pipeline.run.ending import EndingConfig
 from pipeline.run.pool import LocalPool, Pool
 from pipeline.run.ray_cluster import in_ray_cluster
 from pipeline.storage.urls import absolute_url
@@ -81,6 +82,7 @@ def worker_config(
     output: str,
     checkpoint: str = DEFAULT_CHECKPOINT,
     segmenter: SegmenterConfig | None = None,
+    ending: EndingConfig | None = None,
     binary_masks: bool = False,
     box_masks: BoxMasks = "grabcut",
     max_pixels: int = MAX_PIXELS,
@@ -99,6 +101,7 @@ def worker_config(
         checkpoint=checkpoint,
         checkpoint_fingerprint=fingerprint(load_network(checkpoint)),
         segmenter=segmenter or SegmenterConfig(),
+        ending=ending or EndingConfig(),
         binary_masks=binary_masks,
         box_masks=box_masks,
         max_pixels=max_pixels,
@@ -119,16 +122,24 @@ def report(summary: RunSummary, console: Console, *, output: str) -> None:
     """Say in a few lines what the run did."""
     if not summary.complete and not summary.failed:
         console.print(f"nothing to do: all {summary.skipped} videos are complete in {output}")
+        _report_needs(summary, console)
         return
     skipped = f", {summary.skipped} were complete before" if summary.skipped else ""
     console.print(f"{summary.complete} videos ({summary.frames} frames) segmented{skipped}")
     for word, ids in (("truncated", summary.truncated), ("damaged", summary.damaged)):
         if ids:
             console.print(f"{len(ids)} {word}: {_few(ids)}")
+    _report_needs(summary, console)
     for video_id, failure in list(summary.failed.items())[:_SHOWN]:
         console.print(f"failed: {video_id}: {failure.message}")
     if len(summary.failed) > _SHOWN:
         console.print(f"and {len(summary.failed) - _SHOWN} more: vos-batch status {output}")
+
+
+def _report_needs(summary: RunSummary, console: Console) -> None:
+    if needs := summary.needs_prompt:
+        shown = _few([f"{video_id} (frame {frame})" for video_id, frame in needs.items()])
+        console.print(f"{len(needs)} ended early and need a prompt there or later: {shown}")
 
 
 def _few(ids: Sequence[str]) -> str:

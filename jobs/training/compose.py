@@ -26,10 +26,14 @@ from jobs.training.sources import Footage, Source
 from jobs.training.stills import Still
 from model.clip import Clip
 from model.result import VOID
-from model.synthetic import make_clip
+from model.synthetic import make_clip, make_squares
 
 _TRIES = 20
 _HERD_CANDIDATES = 8
+_SLOW = 0.15
+"""Speed of slow clips, relative to the others."""
+_SQUARE_CELL = 24
+"""The least room of a square, in pixels of a side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,10 @@ class Composition:
     """The longer extent of each, least and most, in sides."""
     generated: float = 0.05
     """Share of clips that are generated shapes."""
+    squares: float = 0.0
+    """Share of clips that are coloured squares: some of many are objects, alike but for hue and place."""
+    slow: float = 0.0
+    """Share of the clips in which things move as little as from one frame of a video to the next."""
     speed: float = 1.0
     """Curriculum: how far things move from frame to frame."""
 
@@ -85,11 +93,31 @@ def draw_clip(rng: Generator, composition: Composition) -> Clip:
             num_objects=int(rng.integers(composition.min_objects, composition.max_objects + 1)),
         )
         return Clip(frames=made.frames[::4], labels=made.labels[::4])
+    if composition.squares and rng.random() < composition.squares:
+        return _squares(rng, composition)
+    if composition.slow and rng.random() < composition.slow:
+        composition = replace(composition, speed=_SLOW * composition.speed)
     for _ in range(_TRIES):
         clip = _composed(rng, composition)
         if clip is not None:
             return clip
     raise RuntimeError("no clip with an object could be drawn: are the masks empty?")
+
+
+def _squares(rng: Generator, composition: Composition) -> Clip:
+    """Some squares of many, one to four frames apart."""
+    most = max(composition.max_objects, (composition.side // _SQUARE_CELL) ** 2)
+    number, gap = int(rng.integers(composition.max_objects, most + 1)), int(rng.integers(1, 5))
+    made = make_squares(
+        int(rng.integers(1 << 31)),
+        num_frames=composition.frames * gap,
+        height=composition.side,
+        width=composition.side,
+        num_objects=number,
+    )
+    labels = _numbered(rng, list(made.labels[::gap]), replace(composition, least_pixels=1))
+    assert labels is not None
+    return Clip(frames=np.stack(camera(rng, list(made.frames[::gap]))), labels=np.stack(labels))
 
 
 def _composed(rng: Generator, composition: Composition) -> Clip | None:

@@ -17,6 +17,10 @@ _BEND = 0.02
 """Things change their shape by this share of a crop's side from frame to frame, as what lives does."""
 
 
+_SLOW = 0.3
+"""Share of clips that move as a video does from one frame to the next: there the last frame says most."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sequences:
     """Some sequences of a folder in DAVIS layout."""
@@ -61,6 +65,8 @@ class Settings:
     side: int
     max_objects: int
     max_speed: float
+    alike: float
+    """Share of the clips with many things that look alike: herds and squares, half and half."""
     save_every: int
     """Steps; `validate_every` too."""
     validate_every: int
@@ -102,6 +108,9 @@ class Settings:
             side=self.side,
             max_objects=self.max_objects,
             generated=STAGES[self.stage].generated,
+            herds=self.alike / 2,
+            squares=self.alike / 2,
+            slow=_SLOW,
         )
 
     def _videos(self) -> list[Source]:
@@ -123,6 +132,7 @@ class Settings:
         frames = str(self.frames) if self.frames == self.last_frames else f"{self.frames}, at last {self.last_frames},"
         recipe = (
             f"{self.batch} clips of {frames} frames at {self.side} px, up to {self.max_objects} objects, "
-            f"speed to {self.max_speed:g}, video share {self.video_share:g}, {self.config.precision}"
+            f"speed to {self.max_speed:g}, alike {self.alike:g}, video share {self.video_share:g}, "
+            f"{self.config.precision}{', frozen trunks' if self.config.frozen_trunks else ''}"
         )
         return {**self.card, "stage": self.stage.value, "recipe": recipe}

@@ -26,7 +26,7 @@ _MOST_SIDE = 320
 """Pixels; what is larger is made smaller for GrabCut, whose time goes with the area."""
 _LEAST_PIXELS = 64
 """Inside and outside; from fewer no colours can be learnt."""
-_ROUNDS = 5
+_ROUNDS = 2
 _SEED = 1
 
 

@@ -55,6 +55,8 @@ class Frame:
     rgb: Rgb
     damaged: bool
     """A packet since the frame before did not decode, or the decoder marks this frame as corrupt."""
+    bad_packets: int = 0
+    """How many such packets and marks there were since the frame before."""
 
     def num_bytes(self) -> int:
         """That it takes in memory."""

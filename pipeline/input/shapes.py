@@ -20,6 +20,8 @@ Mask = NDArray[np.bool_]
 
 _BEYOND = 0.1
 """How far a shape may reach beyond the picture, as a share of its side: boxes of detectors do, and are cut there."""
+_LONGEST = 100
+"""How long an outline may be, in sums of the sides of the picture."""
 
 
 class Box(NamedTuple):
@@ -85,6 +87,7 @@ def _of_rle(rle: Mapping[str, Any], size: tuple[int, int]) -> Mask:
 def _of_polygons(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:
     for place, polygon in enumerate(polygons):
         _check_near(polygon[::2], polygon[1::2], size, f"its polygons[{place}]")
+        _check_length(polygon, size, f"its polygons[{place}]")
     encoded = coco.merge(coco.frPyObjects(polygons, *size))
     mask: Mask = coco.decode(encoded).astype(bool)
     if not mask.any():
@@ -100,6 +103,14 @@ def _check_near(xs: Sequence[float], ys: Sequence[float], size: tuple[int, int],
                 f"{name} reaches from {axis} {lowest:g} to {highest:g}, beyond the picture of {_pixels(size)}: "
                 f"{_ADVICE}"
             )
+
+
+def _check_length(polygon: Sequence[float], size: tuple[int, int], name: str) -> None:
+    """The library's memory goes with the length, which few points can make large."""
+    points = np.asarray(polygon, np.float64).reshape(-1, 2)
+    length = np.abs(np.diff(points, axis=0, append=points[:1])).max(axis=1).sum()
+    if length > _LONGEST * sum(size):
+        raise InvalidPrompt(f"{name} is {length:,.0f} pixels long, as no outline is: simplify it, or give an rle")
 
 
 def _pixels(size: Sequence[int]) -> str:

@@ -123,6 +123,7 @@ class VideoFile:
             timestamp_us=_microseconds(picture.pts, self._stream.time_base),
             rgb=rotate(np.asarray(picture.to_ndarray(format="rgb24"), np.uint8), self.info.rotation),
             damaged=self._bad_since_frame > 0,
+            bad_packets=self._bad_since_frame,
         )
 
     def _decoded(self) -> Iterator[VideoFrame]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pipeline.errors import DamagedOutput
 from pipeline.output.layout import ROW_TABLES, CommitFile, safe_name
 from pipeline.output.marker import json_bytes, refuse_newer
-from pipeline.output.schema import SCHEMA_VERSION, to_table
+from pipeline.output.schema import SCHEMA_VERSION, completed, to_table
 from pipeline.storage.store import Store
 
 
@@ -106,11 +106,8 @@ def commit_of_row(row: Mapping[str, object], rows: Mapping[str, int]) -> Commit:
         )
         for table in ROW_TABLES
     }
-    of_files = {f"{table}_{what}" for table in ROW_TABLES for what in ("file", "bytes", "sha256")}
     video = {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in row.items()
-        if name not in of_files and name != "driver"
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in _video_columns(row).items()
     }
     return Commit(
         video_id=str(row["video_id"]),
@@ -119,6 +116,12 @@ def commit_of_row(row: Mapping[str, object], rows: Mapping[str, int]) -> Commit:
         video=video,
         driver=int(str(row["driver"])),
     )
+
+
+def _video_columns(row: Mapping[str, object]) -> dict[str, object]:
+    """A row of `videos` without what a commit says elsewhere."""
+    elsewhere = {f"{table}_{what}" for table in ROW_TABLES for what in ("file", "bytes", "sha256")} | {"driver"}
+    return {name: value for name, value in row.items() if name not in elsewhere}
 
 
 def read_commit(store: Store, file: CommitFile) -> Commit:
@@ -140,13 +143,14 @@ def _to_json(commit: Commit) -> bytes:
 def _from_json(data: bytes, file: CommitFile, url: str) -> Commit:
     try:
         content = json.loads(data)
-        refuse_newer(content["schema_version"], url)
+        refuse_newer(version := content["schema_version"], url)
+        video = content["video"] if version == SCHEMA_VERSION else _video_columns(completed("videos", content["video"]))
         files = {table: FileRecord(**record) for table, record in content["files"].items()}
         commit = Commit(
             video_id=content["video_id"],
             identity=content["identity"],
             files=files,
-            video=content["video"],
+            video=video,
             driver=content.get("driver", 0),
         )
         if commit.file != file:

@@ -62,6 +62,13 @@ class Committed:
         found = self.current.get(safe_name(video_id))
         return found is not None and found.file.identity == identity
 
+    def needing_prompt(self, video_ids: Collection[str]) -> dict[str, int]:
+        """By video_id, of these: the frame that a further prompt is needed on, or after."""
+        rows = self.videos.select(["video_id", "needs_prompt_frame"]).filter(
+            self.videos["needs_prompt_frame"].is_valid()
+        )
+        return {row["video_id"]: row["needs_prompt_frame"] for row in rows.to_pylist() if row["video_id"] in video_ids}
+
     @property
     def newest_driver(self) -> int:
         """The highest lease number of any commit."""

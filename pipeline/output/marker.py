@@ -9,16 +9,28 @@ from pipeline.output.schema import SCHEMA_VERSION
 from pipeline.storage.store import Store
 
 
-def claim_output(store: Store) -> None:
-    """Make an empty or missing folder ours by its marker; one of ours passes.
+def claim_output(store: Store) -> int:
+    """Make an empty or missing folder ours by its marker; one of ours passes. Returns its schema version.
 
     Raises InvalidOutput for a folder of something else and for an output of a newer schema version.
     """
     names = [entry.name for entry in store.list()]
     if MARKER not in names:
         _refuse_foreign(store, names)
-        store.create(MARKER, json_bytes({"format": "vos-batch", "schema_version": SCHEMA_VERSION}))
-    check_output(store)
+        store.create(MARKER, _marker())
+    return check_output(store)
+
+
+def raise_version(store: Store) -> None:
+    """Mark a folder of an earlier version as one of this, for it is about to hold what only this one reads whole.
+
+    For the driver alone. Raises InvalidOutput, StoreUnavailable.
+    """
+    store.put(MARKER, _marker())
+
+
+def _marker() -> bytes:
+    return json_bytes({"format": "vos-batch", "schema_version": SCHEMA_VERSION})
 
 
 def _refuse_foreign(store: Store, names: Sequence[str]) -> None:
@@ -30,14 +42,14 @@ def _refuse_foreign(store: Store, names: Sequence[str]) -> None:
         )
 
 
-def check_output(store: Store) -> None:
-    """Raise InvalidOutput unless the folder is ours and of a schema version that we read."""
+def check_output(store: Store) -> int:
+    """The schema version of a folder; raises InvalidOutput unless it is ours and of a version that we read."""
     url = store.url_of(MARKER)
     try:
         marker = json.loads(store.get(MARKER))
         if marker["format"] != "vos-batch":
             raise ValueError(f"format is {marker['format']!r}")
-        refuse_newer(marker["schema_version"], url)
+        refuse_newer(version := marker["schema_version"], url)
     except FileNotFoundError as error:
         raise InvalidOutput(
             f"no vos-batch output at {store.url} (it has no {MARKER}): check the path, "
@@ -45,6 +57,7 @@ def check_output(store: Store) -> None:
         ) from error
     except (ValueError, TypeError, LookupError) as error:
         raise InvalidOutput(f"{url} is no marker of vos-batch ({error}): choose another folder as OUTPUT") from error
+    return int(version)
 
 
 def refuse_newer(version: int, url: str) -> None:

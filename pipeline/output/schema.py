@@ -9,8 +9,14 @@ from datetime import datetime
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
-"""Raised by hand when a column changes its name, type or meaning."""
+SCHEMA_VERSION = 2
+"""Raised by hand when a column comes, or changes its name, type or meaning.
+
+2: `frames.shot_cut`, `masks.approximate` and `event`, `videos.needs_prompt_frame`.
+"""
+
+NEEDS_PROMPT = "needs_prompt"
+"""The status of a video that ended before its last frame, for want of a prompt."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 # "element" is Parquet's own name: what is read back then equals what was written.
@@ -76,6 +82,13 @@ MASKS = _schema(
             "one in the box; null: the object has no prompt on this frame",
             null=True,
         ),
+        _field(
+            "event",
+            pa.string(),
+            "fills: over 90 % of the picture; lost: no pixel, some in the frame before; found: pixels, none in the "
+            "frame before; jump: area x 3 or / 3 since the frame before; null: none of these",
+            null=True,
+        ),
     ],
 )
 """One row per frame and object, from the object's first prompt on; sorted by (frame_index, object_id)."""
@@ -112,6 +125,13 @@ FRAMES = _schema(
         _field("bank_protected_share", pa.float32(), "protected features as a share of all", unit="0..1"),
         _field("prompted", pa.bool_(), "a prompt was given on this frame and is merged into its masks"),
         _field("damaged", pa.bool_(), "a bad packet since the last frame"),
+        _field(
+            "shot_cut",
+            pa.bool_(),
+            "another shot begins: a hard cut is its first frame, a fade one of its last frames or of the few after it; "
+            "null up to the first prompt, where the network has looked at nothing",
+            null=True,
+        ),
     ],
 )
 """One row per decoded frame, sorted by frame_index."""
@@ -129,7 +149,16 @@ VIDEOS = _schema(
     "videos",
     [
         _deterministic(_VIDEO_ID),
-        _deterministic(_field("status", pa.string(), "complete, truncated or damaged")),
+        _deterministic(_field("status", pa.string(), f"complete, truncated, damaged or {NEEDS_PROMPT}")),
+        _deterministic(
+            _field(
+                "needs_prompt_frame",
+                pa.int64(),
+                f"frame_index that a further prompt is needed on, or after; null unless status is {NEEDS_PROMPT}",
+                unit="frames",
+                null=True,
+            )
+        ),
         _deterministic(
             _field("frames_expected", pa.int64(), "by the container; null: unknown", unit="frames", null=True)
         ),
@@ -171,7 +200,8 @@ VIDEOS = _schema(
         *_file_fields("frames"),
     ],
 )
-"""One row per committed video; the last seven columns are null where an earlier version wrote the row."""
+"""One row per committed video; needs_prompt_frame and the last seven columns are null where an earlier version wrote
+the row."""
 
 FAILURES = _schema(
     "failures",
@@ -210,6 +240,11 @@ def to_table(name: str, rows: Iterable[Mapping[str, object]]) -> pa.Table:
     table = pa.Table.from_pylist([_typed(name, schema, row) for row in rows], schema=schema)
     _refuse_nulls(name, table)
     return table
+
+
+def completed(name: str, row: Mapping[str, object]) -> dict[str, object]:
+    """A row that an earlier version wrote, with the columns of this one: new ones are null."""
+    return {field.name: None for field in SCHEMAS[name] if field.nullable} | dict(row)
 
 
 def conform(name: str, table: pa.Table) -> pa.Table:

@@ -11,12 +11,13 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from model.result import FrameResult, FrameStatistics, Labels, ObjectStatistics
 from pipeline.output import rle
 from pipeline.output.commits import FileRecord
+from pipeline.output.events import Events
 from pipeline.output.layout import ROW_TABLES, rows_path
+from pipeline.output.parquet import SORTED_BY, parquet_writer
 from pipeline.output.schema import SCHEMAS
 from pipeline.scratch import Scratch
 from pipeline.storage.store import Store
@@ -52,11 +53,12 @@ class VideoWriter:
         self._store = store
         self._video_id = video_id
         self._attempt = attempt
+        self._events = Events()
         self._scratch = Scratch()
         self._tables: dict[str, _TableFile] = {}
         try:
             for name in ROW_TABLES:
-                self._tables[name] = _TableFile(SCHEMAS[name], self._scratch.folder / f"{name}.parquet")
+                self._tables[name] = _TableFile(name, self._scratch.folder / f"{name}.parquet")
         except OSError:
             self.abort()
             raise
@@ -67,7 +69,7 @@ class VideoWriter:
         `approximate`: by object that is prompted on this frame, whether its given mask only stands for a box.
         """
         self._tables["frames"].append(_frame_row(self._video_id, frame, result))
-        for row in _mask_rows(self._video_id, frame, result):
+        for row in _mask_rows(self._video_id, frame, result, self._events):
             self._tables["masks"].append({**row, "approximate": approximate.get(row["object_id"])})
 
     def finish(self) -> dict[str, FileRecord]:
@@ -100,13 +102,13 @@ class VideoWriter:
 class _TableFile:
     """A local Parquet file that grows by row groups; at most one group of rows is in memory."""
 
-    def __init__(self, schema: pa.Schema, path: Path) -> None:
+    def __init__(self, table: str, path: Path) -> None:
         self.path = path
         self.rows = 0
-        self._schema = schema
+        self._schema = schema = SCHEMAS[table]
         self._columns: dict[str, list[object]] = {name: [] for name in schema.names}
         self._buffered = 0
-        self._parquet = pq.ParquetWriter(str(path), schema, compression="zstd")
+        self._parquet = parquet_writer(str(path), schema, SORTED_BY[table])
 
     def append(self, row: Mapping[str, object]) -> None:
         for name, column in self._columns.items():
@@ -153,10 +155,11 @@ def _frame_row(video_id: str, frame: FrameInfo, result: FrameResult) -> dict[str
         "bank_protected_share": bank.protected_share,
         "prompted": result.prompted,
         "damaged": frame.damaged,
+        "shot_cut": result.shot_cut,
     }
 
 
-def _mask_rows(video_id: str, frame: FrameInfo, result: FrameResult) -> Iterator[dict[str, Any]]:
+def _mask_rows(video_id: str, frame: FrameInfo, result: FrameResult, events: Events) -> Iterator[dict[str, Any]]:
     masks = rle.encode(result.labels, [statistics.object_id for statistics in result.objects])
     for statistics, mask in zip(result.objects, masks, strict=True):
         yield {
@@ -164,6 +167,7 @@ def _mask_rows(video_id: str, frame: FrameInfo, result: FrameResult) -> Iterator
             "frame_index": frame.index,
             "timestamp_us": frame.timestamp_us,
             **_mask_columns(result.labels, statistics, mask),
+            "event": events.of(statistics.object_id, mask.area, result.labels.size),
         }
 
 

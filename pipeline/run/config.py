@@ -8,6 +8,7 @@ from pipeline.errors import InvalidInput
 from pipeline.input.box_masks import BoxMasks
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.run.device import Device
+from pipeline.run.ending import EndingConfig
 from pipeline.run.watch import Patience
 
 
@@ -22,6 +23,7 @@ class WorkerConfig:
     checkpoint_fingerprint: str
     """Fingerprint of the weights that the run was planned with; a worker that reads others refuses."""
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    ending: EndingConfig = field(default_factory=EndingConfig)
     binary_masks: bool = False
     """Prompt masks hold only 0 and 255; 255 is object 1."""
     box_masks: BoxMasks = "grabcut"
@@ -39,6 +41,8 @@ class WorkerConfig:
     def __post_init__(self) -> None:
         if self.reserved_gpus < 0:
             raise InvalidInput(f"GPUs per worker must not be negative, not {self.reserved_gpus:g}")
+        if (frames := self.ending.stop_when_lost) is not None and frames < 1:
+            raise InvalidInput(f"stop_when_lost must be at least 1, not {frames}")
         for name in ("torch_threads", "queue_frames", "max_pixels"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -46,7 +50,7 @@ class WorkerConfig:
 
     def settings(self) -> dict[str, object]:
         """Those settings that can change a mask of any video; they are part of every video's identity."""
-        return {**effective(self.segmenter), "binary_masks": self.binary_masks}
+        return {**effective(self.segmenter), **effective(self.ending), "binary_masks": self.binary_masks}
 
 
 def _check_segmenter(config: SegmenterConfig) -> None:

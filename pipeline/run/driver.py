@@ -20,8 +20,9 @@ from pipeline.output.commits import Commit, create_commit
 from pipeline.output.committed import Committed, read_committed
 from pipeline.output.layout import new_run_id
 from pipeline.output.lease import Lease, LeaseTimes
-from pipeline.output.marker import claim_output
+from pipeline.output.marker import claim_output, raise_version
 from pipeline.output.runs import RunRecord, write_run
+from pipeline.output.schema import NEEDS_PROMPT, SCHEMA_VERSION
 from pipeline.output.sweep import Sweep, sweep
 from pipeline.output.trim import trim
 from pipeline.output.videos import sync_videos
@@ -72,6 +73,8 @@ class RunSummary:
     """By video_id: the last failure of every video that this run could not complete."""
     truncated: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    needs_prompt: dict[str, int] = field(default_factory=dict)
+    """By video_id, those of before included: the frame that a further prompt is needed on, or after."""
 
 
 def run(
@@ -102,7 +105,7 @@ def run(
     """
     run_id, clocks = new_run_id(), clocks or Clocks()
     store = Store(config.output)
-    claim_output(store)
+    version = claim_output(store)
     lease = Lease(
         store,
         run_id,
@@ -113,6 +116,8 @@ def run(
         not_exclusive=not_exclusive,
     )
     with lease:
+        if version < SCHEMA_VERSION:
+            raise_version(store)
         said = _Said(on_progress=on_progress, tell=tell, stop=stop)
         return _Driver(run_id, config, pool, store, lease, said, clocks, grace_s).run(tasks)
 
@@ -157,7 +162,7 @@ class _Driver:
         self._lease.rise_above(committed.newest_driver)
         self._tell_broken(committed)
         todo = plan(tasks, self._config, committed.has, Fingerprints())
-        self._begin(todo)
+        self._begin(todo, committed)
         try:
             if todo.work:
                 with self._pool:
@@ -171,8 +176,9 @@ class _Driver:
             self._tidy()
         return self._summary
 
-    def _begin(self, todo: Plan) -> None:
+    def _begin(self, todo: Plan, committed: Committed) -> None:
         self._summary.skipped = len(todo.skipped)
+        self._summary.needs_prompt |= committed.needing_prompt({task.video_id for task in todo.skipped})
         for task, failure in todo.failed:
             self._give_up(task, 0, failure)
         self._videos_total = len(todo.work) + len(todo.failed)
@@ -279,6 +285,8 @@ class _Driver:
         unusual = {"truncated": self._summary.truncated, "damaged": self._summary.damaged}
         if (status := str(commit.video["status"])) in unusual:
             unusual[status].append(commit.video_id)
+        elif status == NEEDS_PROMPT:
+            self._summary.needs_prompt[commit.video_id] = int(str(commit.video["needs_prompt_frame"]))
 
     def _give_up(self, task: VideoTask, number: int, failure: Failure) -> None:
         self._summary.failed[task.video_id] = failure

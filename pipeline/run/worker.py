@@ -33,11 +33,13 @@ from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.video import VideoReader
 from pipeline.input.weights import load_network
+from pipeline.output.schema import NEEDS_PROMPT
 from pipeline.output.writer import VideoWriter
 from pipeline.overlap import Behind
 from pipeline.run.attempt import Attempt, VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
+from pipeline.run.ending import Ending
 from pipeline.run.prefetch import OpenVideo, Prefetch
 from pipeline.run.progress import WorkerCounts
 from pipeline.run.watch import Watch
@@ -66,11 +68,28 @@ class _Seconds:
             setattr(self, stage, getattr(self, stage) + time.monotonic() - start)
 
 
+@dataclass
+class _Seen:
+    """What of a video has been segmented."""
+
+    frames: int = 0
+    bad_packets: int = 0
+    """In these frames; behind the last one there may be more."""
+    needs_prompt_frame: int | None = None
+    """Where a prompt is needed, if that ended it early."""
+
+    def add(self, frame: Frame) -> None:
+        self.frames += 1
+        self.bad_packets += frame.bad_packets
+
+
 class VideoWorker:
     """`setup` once, `process` per video, `close` at the end."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig, *, make_segmenter: type[VideoSegmenter] = VideoSegmenter) -> None:
+        """`make_segmenter`: another one measures what is around it."""
         self.config = config
+        self._make_segmenter = make_segmenter
         self.counts = WorkerCounts()
         """How far this worker is; other threads may read it."""
         self._device = torch.device("cpu")
@@ -145,10 +164,10 @@ class VideoWorker:
             segmenter = self._segmenter(network, video, attempt.smaller_blocks)
             store = Store(self.config.output)
             with self._counted(video.reader), VideoWriter(store, video_id, attempt.name) as writer:
-                self._segment(video, segmenter, writer, seconds)
+                seen = self._segment(video, segmenter, writer, seconds)
                 with seconds.spent_on("write"):
                     files = writer.finish()
-            row = {**self._video_row(video, seconds), "smaller_blocks": attempt.smaller_blocks}
+            row = {**self._video_row(video, seen, seconds), "smaller_blocks": attempt.smaller_blocks}
             return VideoOutcome(video_id=video_id, files=files, video=row)
 
     def close(self) -> None:
@@ -173,18 +192,19 @@ class VideoWorker:
         config = self.config.segmenter
         if smaller_blocks:
             config = replace(config, object_chunk=1, workspace=max(1, config.workspace // _SMALLER))
-        segmenter = VideoSegmenter(network, config, object_ids=video.prompts.object_ids)
+        segmenter = self._make_segmenter(network, config, object_ids=video.prompts.object_ids)
         try:
             segmenter.check_budget(video.reader.info.height, video.reader.info.width)
         except BudgetTooSmall as error:
             raise InvalidInput(str(error)) from error
         return segmenter
 
-    def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> None:
-        depth = self.config.queue_frames
+    def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> _Seen:
+        depth, seen = self.config.queue_frames, _Seen()
+        ending = Ending(self.config.ending, last_prompt=max(video.prompts))
         with Behind[_Row](lambda row: row.write(writer), depth, _Row.num_bytes) as rows:
             waiting = iter(video.frames)
-            while True:
+            while seen.needs_prompt_frame is None:
                 with seconds.spent_on("decode"):
                     frame = next(waiting, None)
                 if frame is None:
@@ -196,21 +216,25 @@ class VideoWorker:
                     result = _step(segmenter, frame, prompt)
                 with seconds.spent_on("write"):
                     rows.add(_Row(frame, result, prompt.approximations() if prompt else {}))
+                seen.add(frame)
+                seen.needs_prompt_frame = ending.at(frame.index, result)
                 self.counts += WorkerCounts(frames_done=1)
                 self._watch.frame()
             self._watch.rest()
             _check_prompts_seen(video)
             with seconds.spent_on("write"):
                 rows.finish()
+        return seen
 
-    def _video_row(self, video: OpenVideo, seconds: _Seconds) -> dict[str, object]:
+    def _video_row(self, video: OpenVideo, seen: _Seen, seconds: _Seconds) -> dict[str, object]:
         reader, info = video.reader, video.reader.info
         gpu = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else None
         return {
             "video_id": video.task.video_id,
-            "status": _status(reader),
+            "status": _status(reader, seen),
+            "needs_prompt_frame": seen.needs_prompt_frame,
             "frames_expected": reader.frames_expected,
-            "frames_decoded": reader.frames_decoded,
+            "frames_decoded": seen.frames,
             "width": info.width,
             "height": info.height,
             "fps": info.fps,
@@ -225,7 +249,7 @@ class VideoWorker:
             "gpu": gpu,
             "host": platform.node(),
             "checkpoint": self.config.checkpoint_fingerprint,
-            "bad_packets": reader.bad_packets,
+            "bad_packets": _bad_packets(reader, seen),
         }
 
 
@@ -268,7 +292,14 @@ def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> Fra
         raise SegmentationFailed(f"frame {frame.index}: {error}", frame.index) from error
 
 
-def _status(reader: VideoReader) -> str:
+def _bad_packets(reader: VideoReader, seen: _Seen) -> int:
+    """Of a video that ended early, as far as it was segmented: how far it was decoded by then is chance."""
+    return reader.bad_packets if seen.needs_prompt_frame is None else seen.bad_packets
+
+
+def _status(reader: VideoReader, seen: _Seen) -> str:
+    if seen.needs_prompt_frame is not None:
+        return NEEDS_PROMPT
     if _is_truncated(reader):
         return "truncated"
     return "damaged" if reader.bad_packets else "complete"

@@ -1,4 +1,4 @@
-"""What an export costs, by format: `python -m tests.benchmarks.exports [--videos N] [--only FORMAT]`.
+"""What an export costs, by format: `python -m tests.benchmarks.exports [--videos N] [--only FORMAT] [--shrink N]`.
 
 Made-up results of 480 x 854 pixels, five objects a frame, 2,000 frames a video, so 10,000 object-frames; written to
 local disk by one process, a fresh one for each format, so that peak memory is the format's own. CPU time counts, for
@@ -37,35 +37,45 @@ from tests.pipeline.made_commits import make_commit
 HEIGHT, WIDTH, OBJECTS, FRAMES, CYCLE = 480, 854, 5, 2_000, 40
 
 
-def make_output(folder: Path, videos: int) -> str:
-    """Write the results and a manifest; returns OUTPUT."""
+def make_output(folder: Path, videos: int, shrink: int = 1) -> str:
+    """Write the results, of frames that are `shrink` times smaller each way, and a manifest; returns OUTPUT."""
     store = Store(str(folder / "out"))
     claim_output(store)
-    masks, frames = _tables()
+    masks, frames = _tables(shrink)
     rows = []
     for number in range(videos):
         video_id = f"video-{number:05d}"
         files = {name: _put(folder, video_id, name, table) for name, table in (("masks", masks), ("frames", frames))}
         made = make_commit(video_id)
-        about = {"height": HEIGHT, "width": WIDTH, "objects": list(range(1, OBJECTS + 1)), "frames_decoded": FRAMES}
+        about = {
+            "height": int(masks["height"][0].as_py()),
+            "width": int(masks["width"][0].as_py()),
+            "objects": list(range(1, OBJECTS + 1)),
+            "frames_decoded": FRAMES,
+        }
         assert create_commit(store, replace(made, files=files, video={**made.video, **about, "fps": 25.0}))
         rows.append({"video_id": video_id, "video_uri": "pictures", "mask_uri": "none.png", "mask_frame": 0})
     (folder / "manifest.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return store.url
 
 
-def make_pictures(folder: Path) -> None:
+def make_pictures(folder: Path, shrink: int = 1) -> None:
     """A folder of one picture under many names."""
     (folder / "pictures").mkdir()
     noise = np.random.default_rng(0).integers(0, 255, (HEIGHT // 8, WIDTH // 8, 3)).astype(np.uint8)
-    cv2.imwrite(str(folder / "picture.jpg"), cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC))
+    cv2.imwrite(
+        str(folder / "picture.jpg"),
+        cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)[::shrink, ::shrink],
+    )
     for t in range(FRAMES):
         os.link(folder / "picture.jpg", folder / f"pictures/{t:05d}.jpg")
 
 
-def _tables() -> tuple[pa.Table, pa.Table]:
+def _tables(shrink: int) -> tuple[pa.Table, pa.Table]:
     """Rows of any of the videos: ellipses with bumps that move, about 400 bytes of run lengths each."""
-    found = [[rle.encode(_blob(t, number), [1])[0] for number in range(OBJECTS)] for t in range(CYCLE)]
+    blobs = [[_blob(t, number)[::shrink, ::shrink] for number in range(OBJECTS)] for t in range(CYCLE)]
+    height, width = blobs[0][0].shape
+    found = [[rle.encode(blob, [1])[0] for blob in blobs_of_frame] for blobs_of_frame in blobs]
     one = [mask for t in range(FRAMES) for mask in found[t % CYCLE]]
     boxes = np.array([mask.box for mask in one])
     size = len(one)
@@ -74,14 +84,16 @@ def _tables() -> tuple[pa.Table, pa.Table]:
         "frame_index": np.repeat(np.arange(FRAMES), OBJECTS),
         "timestamp_us": np.repeat(np.arange(FRAMES) * 40_000, OBJECTS),
         "object_id": np.tile(np.arange(1, OBJECTS + 1), FRAMES),
-        "height": np.full(size, HEIGHT),
-        "width": np.full(size, WIDTH),
+        "height": np.full(size, height),
+        "width": np.full(size, width),
         "rle": [mask.counts for mask in one],
         "area": [mask.area for mask in one],
         **{f"bbox_{side}": boxes[:, place] for place, side in enumerate("xywh")},
         "score": np.random.default_rng(0).random(size, np.float32),
         "uncertainty": np.random.default_rng(1).random(size, np.float32),
         "present": np.ones(size, bool),
+        "approximate": [None] * size,
+        "event": [None] * size,
     }
     masks = pa.table([pa.array(columns[field.name], field.type) for field in SCHEMAS["masks"]], schema=SCHEMAS["masks"])
     frames = {
@@ -138,6 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--videos", type=int, default=100)
     parser.add_argument("--only", action="append")
+    parser.add_argument("--shrink", type=int, default=1, help="for memory alone: as many rows of smaller frames")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help="keep what is made here, and take it from here")
     given = parser.parse_args()
@@ -148,8 +161,8 @@ def main() -> None:
         folder = Path(given.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "manifest.jsonl").exists():
-            make_output(folder, given.videos)
-            make_pictures(folder)
+            make_output(folder, given.videos, given.shrink)
+            make_pictures(folder, given.shrink)
         for name in given.only or FORMATS:
             command = [sys.executable, "-m", "tests.benchmarks.exports", "--folder", str(folder), "--measure", name]
             subprocess.run(command, check=True)

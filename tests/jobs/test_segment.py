@@ -11,7 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from jobs import cli
@@ -28,8 +30,9 @@ from pipeline.run.driver import RunSummary
 from pipeline.run.failure import Failure
 from pipeline.run.worker import VideoWorker
 from pipeline.storage.store import Store
-from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, digests, write_corpus
-from tests.pipeline.media import moving_square, write_video
+from tests.model.builders import clip
+from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, digests, png, write_corpus, write_rows
+from tests.pipeline.media import moving_square, write_frames, write_video
 
 WAIT_S = 60.0
 
@@ -102,6 +105,46 @@ class TestRuns:
         arguments = ["segment", corpus.manifest, output, "--only", "span", "--device", "cpu"]
         assert CliRunner().invoke(cli.app, arguments).exit_code == 0
         assert tables.open(output, "videos").count_rows() == 1
+
+
+class TestNeedsPrompt:
+    """A video of two shots, with the weights in the box."""
+
+    @pytest.fixture
+    def manifest(self, tmp_path: Path) -> Path:
+        (frames, labels), (others, _) = clip(10, seed=0), clip(6, seed=100)
+        pictures = [np.ascontiguousarray(frame.permute(1, 2, 0).numpy()) for frame in torch.cat([frames, others])]
+        write_frames(tmp_path / "shots", pictures, ".png")
+        (tmp_path / "0.png").write_bytes(png(labels[0].astype(np.uint8)))
+        (tmp_path / "12.png").write_bytes(png(labels[0].astype(np.uint8)))
+        return self.written(tmp_path, 0)
+
+    def written(self, folder: Path, *prompts: int) -> Path:
+        given = [{"frame_index": index, "mask_uri": f"{index}.png"} for index in prompts]
+        return write_rows(folder / "m.jsonl", ({"video_id": "shots", "video_uri": "shots", "prompts": given},))
+
+    def test_it_stops_at_the_cut_and_goes_on_once_there_is_a_prompt(
+        self, manifest: Path, output: str, tmp_path: Path
+    ) -> None:
+        options = ("--min-side", "0", "--at-cuts", "stop")
+        needs = "1 ended early and need a prompt there or later: shots (frame 10)"
+        first = call(str(manifest), output, *options)
+        assert (first.exit_code, needs in first.output) == (0, True)
+        assert "1 videos (11 frames) segmented" in first.output
+        (video,) = tables.open(output, "videos").to_table().to_pylist()
+        assert (video["status"], video["needs_prompt_frame"]) == ("needs_prompt", 10)
+        cuts = tables.open(output, "frames").to_table()["shot_cut"].to_pylist()
+        assert cuts == [None] + [False] * 9 + [True]
+        again = call(str(manifest), output, *options)
+        assert again.exit_code == 0
+        assert "nothing to do" in again.output and needs in again.output
+        later = call(str(self.written(tmp_path, 0, 12)), output, *options)
+        assert "1 videos (16 frames) segmented" in later.output and "need a prompt" not in later.output
+
+    def test_by_default_it_goes_on(self, manifest: Path, output: str) -> None:
+        assert "1 videos (16 frames) segmented" in call(str(manifest), output, "--min-side", "0").output
+        cuts = tables.open(output, "frames").to_table()["shot_cut"].to_pylist()
+        assert [index for index, cut in enumerate(cuts) if cut] == [10]
 
 
 class TestSegmentMean:

@@ -10,6 +10,7 @@ from jobs.segment import app
 from pipeline.output import tables
 from pipeline.output.labels import committed_video
 from pipeline.output.layout import overlay_path
+from pipeline.storage.store import Store
 from tests.pipeline.corpus import CHECKPOINT, HEIGHT, WIDTH, Corpus, digests, square_mask
 from tests.pipeline.media import moving_square
 
@@ -67,6 +68,16 @@ def test_the_overlay_lies_in_the_output_and_leaves_the_tables_alone(corpus: Corp
         assert sum(1 for _ in video.decode(video=0)) == 5
     assert paths[1].read_bytes().startswith(b"\x89PNG")
     assert digests(output) == before
+
+
+def test_video_and_result_may_lie_in_a_store(corpus: Corpus) -> None:
+    store = Store("memory://one/videos")
+    store.put("walk.mp4", (corpus.folder / "walk.mp4").read_bytes())
+    result = call("memory://one/videos/walk.mp4", "memory://one/out", "--box", f"3:{box_of_square(0)}", "--overlay")
+    assert result.exit_code == 0
+    assert f"drawn: memory://one/out/{overlay_path('walk', '.mp4')}" in result.output
+    assert len(Store("memory://one/out").list("overlays")) == 2
+    assert tables.open("memory://one/out", "masks").count_rows() == 8
 
 
 def test_how_boxes_become_masks_is_part_of_the_identity(corpus: Corpus, output: str) -> None:

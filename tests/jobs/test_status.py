@@ -55,6 +55,25 @@ def test_committed_videos_are_counted(store: Store) -> None:
     assert status.last_commit_at == datetime(2026, 1, 2, 3, 9, tzinfo=UTC)
 
 
+def test_videos_that_need_a_prompt_are_named_with_the_frame(store: Store) -> None:
+    commit(store, "whole")
+    for index in (2, 1):
+        commit(store, f"clip-{index}", status="needs_prompt", needs_prompt_frame=10 * index)
+    status = read_status(store.url)
+    assert status.videos == {"complete": 1, "needs_prompt": 2}
+    assert status.needs_prompt == {"clip-1": 10, "clip-2": 20}
+    shown = CliRunner().invoke(app, [store.url], env={"COLUMNS": "200"})
+    for text in ("3 committed (1 complete, 2 needs_prompt)", "need a prompt", "clip-2", "20"):
+        assert text in shown.output
+    assert json.loads(CliRunner().invoke(app, [store.url, "--json"]).output)["needs_prompt"]["clip-1"] == 10
+
+
+def test_the_command_limits_the_needs_it_prints(store: Store) -> None:
+    for index in range(22):
+        commit(store, f"v{index}", status="needs_prompt", needs_prompt_frame=0)
+    assert "2 more: --json lists all" in CliRunner().invoke(app, [store.url]).output
+
+
 def test_bytes_are_those_of_the_tables_files(store: Store) -> None:
     store.put("masks/a.parquet", b"12345")
     store.put("frames/a.parquet", b"123")

@@ -46,13 +46,15 @@ class ScriptedNetwork(AFBURR):
         self.script = script
         self.answers: list[Tensor] = []
         self.masks: list[Tensor] = []
+        self.hints: list[Tensor | None] = []
 
-    def segment(self, picture_B3HW: Tensor, memory: Sequence[Sequence[Rows]], **options: object) -> Segmentation:
-        found = super().segment(picture_B3HW, memory, **options)  # type: ignore[arg-type]
+    def segment(self, picture_B3HW: Tensor, memory: Sequence[Sequence[Rows]], **options: Any) -> Segmentation:
+        self.hints.append(options.get("hint_BKCyx"))
+        found = super().segment(picture_B3HW, memory, **options)
         if self.script:
             said = self.script[min(len(self.answers), len(self.script) - 1)]
             assert said.shape == found.logits.shape[1:]
-            found = Segmentation(said[None].clone(), found.use)
+            found = found._replace(logits=said[None].clone())
         self.answers.append(found.logits[0])
         return found
 
@@ -120,7 +122,7 @@ def assert_same(first: FrameResult, second: FrameResult) -> None:
     if first.probabilities is not None and second.probabilities is not None:
         np.testing.assert_array_equal(first.probabilities, second.probabilities)
     assert (first.objects, first.statistics, first.bank) == (second.objects, second.statistics, second.bank)
-    assert first.prompted == second.prompted
+    assert (first.prompted, first.shot_cut) == (second.prompted, second.shot_cut)
 
 
 def relabelled(labels: Labels, ids: tuple[int, ...]) -> Labels:

@@ -25,8 +25,9 @@ from model.checkpoint import (
     to_bytes,
 )
 from model.errors import BadCheckpoint
-from model.network import AFBURR
+from model.network import AFBURR, PLACE
 from model.tensor_file import pack as packed
+from model.tensor_file import unpack
 from tests.model.builders import copy_of, network
 
 NAMES = pathlib.Path(__file__).parent.parent / "golden" / "state_dict_names.json"
@@ -91,6 +92,30 @@ def test_the_fingerprint_follows_every_value() -> None:
         changed.get_parameter("decoder.pred.bias").add_(1e-6)
     assert fingerprint(changed) != fingerprint(network())
     assert len(fingerprint(changed)) == 16
+
+
+def before_hints(data: bytes) -> bytes:
+    """The file as it was written before there was a layer for hints."""
+    header, tensors = unpack(data)
+    return packed({name: value for name, value in tensors.items() if name != PLACE}, header)
+
+
+def test_weights_of_before_hints_load_with_a_layer_of_zeros_and_their_fingerprint() -> None:
+    made = to_bytes(network())
+    old = before_hints(made)
+    assert len(old) < len(made)
+    loaded = from_bytes(old, "x")
+    assert not bool(loaded.state_dict()[PLACE].any())
+    assert all(torch.equal(value, network().state_dict()[name]) for name, value in loaded.state_dict().items())
+    assert fingerprint(loaded) == read_card(old, "x")["fingerprint"]
+
+
+def test_what_was_learnt_of_hints_changes_the_fingerprint_and_cannot_be_left_out() -> None:
+    learnt = copy_of(network())
+    torch.nn.init.constant_(learnt.state_dict()[PLACE][0], 0.5)
+    assert fingerprint(learnt) != fingerprint(network())
+    with pytest.raises(BadCheckpoint, match="damaged"):
+        from_bytes(before_hints(to_bytes(learnt)), "x")
 
 
 def test_changed_weights_are_refused() -> None:

@@ -1,6 +1,6 @@
 """Legend: B batch, K channels (background + objects), V value width, h w at 1/16."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from model.decoder import Decoder, DecoderWidths, Refine, Residual
+from model.place import HINT_CHANNELS
 from model.trunk import Features
 
 CHANNELS = (16, 24, 40, 112)
@@ -124,6 +125,49 @@ def test_logits_have_the_picture_s_size_and_type() -> None:
 def test_chunks_agree_with_all_at_once(refine: bool, chunk: int) -> None:
     made = case(channels=5)
     assert_agree(made.logits(refine=refine, chunk=chunk), made.logits(refine=refine))
+
+
+def with_hints(made: Case, *, chunk: int | None = None, hint: Tensor | None = None) -> Tensor:
+    with torch.inference_mode():
+        logits: Tensor = made.decoder(made.readout, made.value, made.features, hint_BKCyx=hint, chunk=chunk)
+    return logits
+
+
+def place_case(*, silent: bool = False) -> tuple[Case, Tensor]:
+    """A decoder that takes hints, and one hint for each of its channels."""
+    torch.manual_seed(0)
+    plain = case()
+    decoder = Decoder(CHANNELS, VALUE, DecoderWidths(wide=16, narrow=8, local=8, place=True)).eval()
+    decoder.load_state_dict(plain.decoder.state_dict(), strict=False)
+    assert decoder.place is not None
+    if not silent:
+        torch.nn.init.normal_(decoder.place.weight, std=0.2)
+    hint = torch.rand(*plain.readout.shape[:2], HINT_CHANNELS, 2 * SIZE_16[0], 2 * SIZE_16[1])
+    return replace(plain, decoder=decoder), hint
+
+
+def test_a_layer_for_hints_that_has_learnt_nothing_changes_no_bit() -> None:
+    made, hint = place_case(silent=True)
+    torch.testing.assert_close(with_hints(made, hint=hint), case().logits(), atol=0, rtol=0)
+
+
+def test_a_channel_without_a_hint_is_decoded_as_without_the_layer() -> None:
+    """Its neighbours are told something; what they say reaches it through the softmaxes over channels alone."""
+    made, hint = place_case()
+    torch.testing.assert_close(with_hints(made, hint=0 * hint), case().logits(), atol=0, rtol=0)
+    torch.testing.assert_close(with_hints(made), case().logits(), atol=0, rtol=0)
+    coarse = made.logits(refine=False)
+    with torch.inference_mode():
+        hint[:, 1] = 0
+        found = made.decoder(made.readout, made.value, made.features, hint_BKCyx=hint, refine=False)
+    torch.testing.assert_close(found[:, 1], coarse[:, 1], atol=0, rtol=0)
+    assert float((found[:, 2] - coarse[:, 2]).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_chunks_with_hints_agree_with_all_at_once(chunk: int) -> None:
+    made, hint = place_case()
+    assert_agree(with_hints(made, hint=hint, chunk=chunk), with_hints(made, hint=hint))
 
 
 def calls_of_skip_layers(made: Case, chunk: int | None) -> list[int]:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,15 +13,17 @@ from torch import Tensor
 
 from model.bank import BankConfig
 from model.errors import BadState
-from model.network import untrained
+from model.network import PLACE, untrained
 from model.result import Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from model.state import SegmenterState
 from tests.model.builders import (
     assert_same,
     clip,
+    copy_of,
     follow,
     native,
+    network,
     prompt,
     segmenter,
 )
@@ -43,11 +46,43 @@ def through_bytes(state: SegmenterState) -> SegmenterState:
 def tensors(state: SegmenterState) -> Iterator[Tensor]:
     for rows in state.bank.channels.values():
         yield from vars(rows).values()
+    if state.places:
+        yield from state.places.place
+    yield state.cuts.looks
+
+
+def without_tensors(state: SegmenterState) -> dict[str, object]:
+    places = state.places and (state.places.channels, state.places.picture_size)
+    cuts = vars(state.cuts) | {"looks": None}
+    return {**vars(state), "bank": state.bank.prompts, "places": places, "cuts": cuts}
 
 
 def assert_equal(first: SegmenterState, second: SegmenterState) -> None:
-    assert {**vars(first), "bank": first.bank.prompts} == {**vars(second), "bank": second.bank.prompts}
+    assert without_tensors(first) == without_tensors(second)
     assert all(torch.equal(one, other) for one, other in zip(tensors(first), tensors(second), strict=True))
+
+
+def told(config: SegmenterConfig | None = None) -> VideoSegmenter:
+    """A segmenter whose network has learnt something of hints."""
+    learnt = copy_of(network())
+    torch.nn.init.normal_(learnt.get_parameter(PLACE), std=0.2, generator=torch.Generator().manual_seed(0))
+    return segmenter(learnt, config)
+
+
+def test_where_things_were_is_restored_too() -> None:
+    runner, prompts = told(), {0: prompt(LABELS[0])}
+    follow(runner, FRAMES[:3], prompts)
+    state = runner.state()
+    expected = follow(runner, FRAMES, {}, start=3)
+    resumed, forgetful = told(), told()
+    resumed.restore(through_bytes(state))
+    forgetful.restore(replace(state, places=None))
+    again, other = (follow(one, FRAMES, {}, start=3) for one in (resumed, forgetful))
+    for one, same in zip(expected, again, strict=True):
+        assert_same(one, same)
+    assert expected[0].probabilities is not None
+    assert other[0].probabilities is not None
+    assert np.abs(expected[0].probabilities - other[0].probabilities).max() > 0.01
 
 
 @pytest.mark.parametrize("name", list(CONFIGURATIONS))

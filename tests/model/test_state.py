@@ -1,6 +1,7 @@
 """A segmenter's state as bytes, and what cannot go on with it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import torch
 from model.bank import BankConfig
 from model.effect import effective
 from model.errors import BadState
+from model.place import seen
 from model.segmenter import SegmenterConfig
-from model.state import STATE_VERSION, BankState, ChannelState, SegmenterState
+from model.state import STATE_VERSION, BankState, ChannelState, CutState, PlaceState, SegmenterState
 from model.tensor_file import pack, unpack
 
 WEIGHTS = "0123456789abcdef"
@@ -27,6 +29,9 @@ def channel(rows: int) -> ChannelState:
     )
 
 
+PLACES = PlaceState((0, 300), (32, 48), seen(torch.rand(2, 32, 48, generator=torch.Generator().manual_seed(0))))
+
+
 def state(config: SegmenterConfig | None = None, **changes: Any) -> SegmenterState:
     given: dict[str, Any] = {
         "settings": effective(config or SegmenterConfig()),
@@ -34,7 +39,9 @@ def state(config: SegmenterConfig | None = None, **changes: Any) -> SegmenterSta
         "step": 7,
         "planned": (1, 300),
         "objects": (300, 2**31 - 1),
+        "places": PLACES,
         "bank": BankState(channels={0: channel(5), 300: channel(0), 2**31 - 1: channel(3)}, prompts={0: 1, 300: 2}),
+        "cuts": CutState(looks=torch.rand(3, 8), fade_step=0.1, fade_frames_left=2, quiet_frames=5),
     }
     return SegmenterState(**given | changes)
 
@@ -51,7 +58,14 @@ def written_by_hand(**changes: object) -> bytes:
 def test_a_state_comes_back_from_its_bytes() -> None:
     before = state()
     after = SegmenterState.from_bytes(before.to_bytes())
-    assert {**vars(after), "bank": None} == {**vars(before), "bank": None}
+    apart = {"bank": None, "places": None, "cuts": None}
+    assert vars(after) | apart == vars(before) | apart
+    assert before.places is not None
+    assert after.places is not None
+    assert (after.places.channels, after.places.picture_size) == ((0, 300), (32, 48))
+    assert all(map(torch.equal, after.places.place, before.places.place))
+    assert torch.equal(after.cuts.looks, before.cuts.looks)
+    assert vars(after.cuts) | {"looks": None} == vars(before.cuts) | {"looks": None}
     assert after.bank.prompts == before.bank.prompts
     assert list(after.bank.channels) == list(before.bank.channels)
     for number, rows in before.bank.channels.items():
@@ -61,8 +75,13 @@ def test_a_state_comes_back_from_its_bytes() -> None:
 
 
 def test_a_state_of_nothing_comes_back_too() -> None:
-    empty = state(step=0, planned=(), objects=(), bank=BankState(channels={}, prompts={}))
-    assert SegmenterState.from_bytes(empty.to_bytes()) == empty
+    nothing = torch.zeros(0, 0)
+    cuts = CutState(looks=nothing, fade_step=0.0, fade_frames_left=0, quiet_frames=0)
+    bank = BankState(channels={}, prompts={})
+    empty = state(step=0, planned=(), objects=(), bank=bank, places=None, cuts=cuts)
+    after = SegmenterState.from_bytes(empty.to_bytes())
+    assert after.cuts.looks.shape == nothing.shape
+    assert replace(after, cuts=replace(after.cuts, looks=nothing)) == empty
 
 
 @pytest.mark.parametrize(

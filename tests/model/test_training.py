@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.clip import Clip
-from model.network import AFBURR
+from model.network import AFBURR, PLACE
 from model.result import VOID
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from model.slots import Rows
@@ -83,6 +84,29 @@ def test_a_few_steps_lower_the_loss_of_what_they_see() -> None:
     assert learner.step_number == 6
 
 
+def nodes(of: Tensor) -> list[Any]:
+    """All that the gradient of a tensor goes through."""
+    found, waiting = set(), [of.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            waiting += [before for before, _ in node.next_functions]
+    return list(found)
+
+
+def test_what_only_pays_without_gradients_is_not_done_with_them() -> None:
+    """A view that changes in place is copied on the way back; kernels of even size take 25 times as long."""
+    clip = a_clip(frames=2)
+    frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255
+    masks = F.one_hot(torch.from_numpy(clip.labels[:1]).long(), 2).permute(0, 3, 1, 2).float()
+    found = nodes(network().segment(frames[1:], network().memorize(frames[:1], masks)).logits)
+    assert not [node for node in found if node.name() in ("CopySlices", "AsStridedBackward0")]
+    kernels = [node._saved_weight.shape for node in found if node.name() == "ConvolutionBackward0"]
+    assert len(kernels) > 20
+    assert all(height % 2 and width % 2 for *_, height, width in kernels)
+
+
 def test_bf16_learns_too() -> None:
     clips = [a_clip(frames=3)]
     learner = trainer(replace(CONFIG, precision="bf16"))
@@ -119,6 +143,22 @@ def test_the_first_blocks_of_the_query_trunk_stay_frozen(blocks: int) -> None:
     learnt = [any(name.startswith(f"query_encoder.trunk.{part}") for name in moved) for part in parts]
     assert learnt == [blocks == 0] * (1 + 3) + [True] * 8
     assert all(any(name.startswith(f"reference_encoder.trunk.{part}") for name in moved) for part in parts)
+
+
+def test_frozen_trunks_stay_and_the_rest_learns() -> None:
+    learner = trainer(replace(CONFIG, frozen_trunks=True))
+    before = values(learner.network)
+    for _ in range(2):
+        learner.step([a_clip(frames=3)])
+    moved = changed(before, values(learner.network))
+    assert {name.split(".")[0] for name in moved} == {"key_value", "decoder"}
+    assert moved == {name for name in before if name.startswith(("key_value", "decoder"))}
+
+
+def test_hints_are_learnt_from() -> None:
+    learner = trainer()
+    learner.step([a_clip(seed) for seed in range(3)])
+    assert bool(learner.network.get_parameter(PLACE).any())
 
 
 def test_trunks_move_more_slowly_than_the_rest() -> None:

@@ -59,14 +59,17 @@ def same_convolution(x: Tensor, weight: Tensor, bias: Tensor, stride: int, group
     kernel=st.sampled_from((3, 5)),
     stride=st.sampled_from((1, 2)),
     depthwise=st.booleans(),
+    learning=st.booleans(),
 )
-def test_same_padding_on_odd_and_even_sizes(height: int, width: int, kernel: int, stride: int, depthwise: bool) -> None:
+def test_same_padding_on_odd_and_even_sizes(
+    height: int, width: int, kernel: int, stride: int, depthwise: bool, learning: bool
+) -> None:
     torch.manual_seed(0)
     groups = 4 if depthwise else 1
     layer = SameConv2d(4, 4, kernel, stride, groups=groups)
     assert layer.bias is not None
     x = torch.randn(2, 4, height, width)
-    with torch.inference_mode():
+    with torch.inference_mode(not learning):
         found = layer(x)
         expected = same_convolution(x, layer.weight, layer.bias, stride, groups)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
@@ -80,6 +83,15 @@ def test_the_smaller_half_of_the_padding_comes_first(size: int, kernel: int, fir
         layer.weight[0, 0, first, first] = 1  # the tap that lies on pixel 0 for output 0
         found = layer(torch.arange(1.0, size * size + 1).view(1, 1, size, size))
     assert found[0, 0, 0, 0] == 1
+
+
+@pytest.mark.parametrize("kind", [Lite0Trunk, ResNet50Trunk])
+def test_features_are_the_same_with_gradients_and_without(kind: type[Trunk]) -> None:
+    trunk, picture = kind().eval(), torch.rand(3, 3, 48, 32)
+    learnt = features(trunk, picture)
+    with torch.inference_mode():
+        for one, other in zip(learnt, features(trunk, picture), strict=True):
+            torch.testing.assert_close(one.detach(), other, atol=1e-4, rtol=1e-4)
 
 
 def test_lite0_has_the_parameters_of_the_design() -> None:

@@ -20,6 +20,7 @@ def make_commit(
     video = {
         "video_id": video_id,
         "status": "complete",
+        "needs_prompt_frame": None,
         "frames_expected": 2,
         "frames_decoded": 2,
         "width": 8,

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from jobs.datasets import listing
 from jobs.datasets.annotations.annotated import AnnotatedVideo, Dataset
+from jobs.datasets.annotations.paths import is_name
 from jobs.datasets.annotations.registry import READERS
 from jobs.datasets.annotations.sources import find_source
 from jobs.datasets.annotations.tasks import has_objects, task_of
@@ -44,6 +45,9 @@ def tasks_of(
 
 def _chosen(dataset: Dataset, source: str, only: Sequence[str] | None) -> list[AnnotatedVideo]:
     known = {video.video_id: video for video in dataset.videos}
+    for video in dataset.videos:
+        if not is_name(video.video_id):
+            raise InvalidInput(f"{video.where}: a video is called {video.video_id!r}; give it a name in Unicode")
     if len(known) < len(dataset.videos):
         ids = [video.video_id for video in dataset.videos]
         twice = next(one for one in ids if ids.count(one) > 1)

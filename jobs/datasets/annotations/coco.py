@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.datasets.annotations import shapes
 from jobs.datasets.annotations.annotated import AnnotatedFrame, AnnotatedVideo, Dataset, Drawn, Shape, Size
-from jobs.datasets.annotations.documents import read_json_object
+from jobs.datasets.annotations.documents import key_in, read_json_object
 from jobs.datasets.annotations.paths import dataset_of, parts_of
 from pipeline.errors import InvalidInput
 from pipeline.storage.urls import name_of
@@ -28,8 +28,10 @@ def read(source: str) -> Dataset:
     drawn: dict[Any, list[Drawn]] = {number: [] for number in images}
     left_out: Counter[str] = Counter()
     for where, annotation in records(content["annotations"], url, "annotation"):
-        if (image := annotation.get("image_id")) not in drawn:
-            raise InvalidInput(f"{where}: image_id {image!r} is no image of the file; add the image, or remove it")
+        if (image := key_in(annotation, "image_id")) not in drawn:
+            raise InvalidInput(
+                f"{where}: image_id {annotation.get('image_id')!r} is no image of the file; add the image, or remove it"
+            )
         if _is_drawn(annotation):
             drawn[image].append(_drawn(annotation, where, categories))
         else:
@@ -70,9 +72,10 @@ def category_names(values: object, url: str) -> dict[Any, str]:
 
 def class_of(annotation: Mapping[str, Any], where: str, categories: Mapping[Any, str]) -> str:
     """The class name of an annotation. Raises InvalidInput for a category that is not in the file."""
-    number = annotation.get("category_id")
-    if not isinstance(number, int | str) or number not in categories:
-        raise InvalidInput(f"{where}: category_id {number!r} is none of the file's categories; add it, or correct this")
+    number = key_in(annotation, "category_id")
+    if number not in categories:
+        given = annotation.get("category_id")
+        raise InvalidInput(f"{where}: category_id {given!r} is none of the file's categories; add it, or correct this")
     return categories[number]
 
 
@@ -107,9 +110,9 @@ def _drawn(annotation: Mapping[str, Any], where: str, categories: Mapping[Any, s
 
 def _track(annotation: Mapping[str, Any]) -> int | str | None:
     attributes = annotation.get("attributes")
-    places = [annotation, attributes if isinstance(attributes, dict) else {}]
-    found = (place.get(name) for place in places for name in _TRACKS)
-    return next((one for one in found if isinstance(one, int | str)), None)
+    within = key_in(attributes, *_TRACKS) if isinstance(attributes, dict) else None
+    own = key_in(annotation, *_TRACKS)
+    return within if own is None else own
 
 
 def _videos(
@@ -120,7 +123,7 @@ def _videos(
     for number, image in images.items():
         where = f"{url}: image {number}"
         folder, picture = parts_of(image.get("file_name"), where)
-        video_id = names.get(image.get("video_id")) or folder or flat
+        video_id = names.get(key_in(image, "video_id")) or folder or flat
         frames.setdefault((video_id, folder), []).append(
             AnnotatedFrame(drawn=drawn[number], picture=picture, index=_index(image, where), size=size_in(image, where))
         )

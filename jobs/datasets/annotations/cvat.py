@@ -62,9 +62,10 @@ def _tracked(content: Element, tracks: list[Element], url: str, flat: str, left_
     frames: dict[int, list[Drawn]] = {}
     for place, track in enumerate(tracks):
         number = track.get("id", str(place))
-        for shape in track:
-            if shape.get("outside") == "1" or shape.get("keyframe") == "0" or not _has_area(shape, left_out):
-                continue  # not there, or between two that a person drew
+        drawn_ones = [shape for shape in track if shape.get("keyframe") == "1"]
+        for shape in drawn_ones or list(track):  # the others lie between two that a person drew
+            if shape.get("outside") == "1" or not _has_area(shape, left_out):
+                continue
             where = f"{url}: track {number}, frame {shape.get('frame')}"
             index = _whole(shape, "frame", where, least=0)
             frames.setdefault(index, []).append(_drawn(shape, where, track.get("label", ""), number))

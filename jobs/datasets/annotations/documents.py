@@ -20,6 +20,12 @@ def read_file(url: str, what: str) -> bytes:
         raise InvalidInput(f"{url}: no such file; name {what}") from None
 
 
+def key_in(value: Mapping[str, Any], *names: str) -> int | str | None:
+    """The first number or text under these names, to look things up by; None where there is none."""
+    found = (value.get(name) for name in names)
+    return next((one for one in found if isinstance(one, int | str)), None)
+
+
 def read_json(url: str, what: str) -> Any:
     """What a JSON file says. Raises InvalidInput, StoreUnavailable."""
     try:

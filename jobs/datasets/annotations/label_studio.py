@@ -12,7 +12,7 @@ from typing import Any
 from jobs.datasets.annotations import shapes
 from jobs.datasets.annotations.annotated import AnnotatedFrame, AnnotatedVideo, Dataset, Drawn, Shape, Size
 from jobs.datasets.annotations.brush import mask_of_brush
-from jobs.datasets.annotations.documents import read_json
+from jobs.datasets.annotations.documents import key_in, read_json
 from jobs.datasets.annotations.paths import dataset_of, stored_parts
 from pipeline.errors import InvalidInput
 from pipeline.storage.urls import name_of
@@ -54,9 +54,14 @@ def read(source: str) -> Dataset:
 def _regions(task: Mapping[str, Any], where: str) -> Iterator[Mapping[str, Any]]:
     """Of the annotation that a person made last and did not cancel, else of the best prediction."""
     made = [one for one in _listed(task, "annotations", where) if not one.get("was_cancelled")]
-    predicted = sorted(_listed(task, "predictions", where), key=lambda one: float(one.get("score") or 0))
+    predicted = sorted(_listed(task, "predictions", where), key=_score)
     best: Mapping[str, Any] = (made or predicted or [{}])[-1]
     yield from _listed(best, "result", where)
+
+
+def _score(prediction: Mapping[str, Any]) -> float:
+    score = prediction.get("score")
+    return float(score) if isinstance(score, int | float) else 0.0
 
 
 def _listed(value: Mapping[str, Any], name: str, where: str) -> list[Mapping[str, Any]]:
@@ -98,18 +103,18 @@ def _classes(regions: Sequence[Mapping[str, Any]]) -> Mapping[Any, str]:
         value = value if isinstance(value, dict) else {}
         labels = value.get(str(region.get("type")), value.get("labels"))
         if isinstance(labels, list) and labels:
-            found[region.get("id")] = str(labels[0])
+            found[key_in(region, "id")] = str(labels[0])
     return found
 
 
 def _drawn(region: Mapping[str, Any], kind: str, where: str, classes: Mapping[Any, str]) -> Drawn:
     meta = region.get("meta")
-    track = meta.get("object_id") if isinstance(meta, dict) else None
+    track = key_in(meta, "object_id") if isinstance(meta, dict) else None
     return Drawn(
         where=where,
-        class_name=classes.get(region.get("id"), ""),
+        class_name=classes.get(key_in(region, "id"), ""),
         draw=partial(_DRAW[kind], _value(region, where), where),
-        track=track if isinstance(track, int | str) else None,
+        track=track,
     )
 
 
@@ -152,8 +157,8 @@ def _video(
 def _add_track(
     region: Mapping[str, Any], where: str, classes: Mapping[Any, str], frames: dict[int, list[Drawn]]
 ) -> None:
-    track = region.get("id")
-    if not isinstance(track, int | str):
+    track = key_in(region, "id")
+    if track is None:
         raise InvalidInput(f"{where}: has no id; name {_WHAT}")
     for place, box in enumerate(_listed(_value(region, where), "sequence", where)):
         number = box.get("frame")

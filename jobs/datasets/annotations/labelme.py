@@ -60,7 +60,7 @@ def _frame(url: str, content: Mapping[str, Any], left_out: Counter[str]) -> Anno
         where = f"{url}: shape {number}"
         if not isinstance(shape, dict):
             raise InvalidInput(f"{where}: is no JSON object; save the file again with LabelMe")
-        kind = shape.get("shape_type", "polygon")
+        kind = str(shape.get("shape_type", "polygon"))
         if kind in _DRAW:
             drawn.append(_drawn(shape, kind, where))
         else:

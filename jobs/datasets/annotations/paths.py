@@ -2,6 +2,7 @@
 
 import re
 from pathlib import PurePosixPath
+from typing import TypeGuard
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from jobs.datasets import listing
@@ -10,8 +11,15 @@ from pipeline.storage.store import Store
 from pipeline.storage.urls import absolute_url, name_of, parent_url
 
 _ANNOTATIONS = "annotations"
+_NO_NAME = re.compile("[\x00\ud800-\udfff]")
+"""Half characters, as JSON may hold, and the one that no system takes."""
 _UPLOAD = re.compile(r"/data/upload/(?:\d+/)?(?:[0-9a-f]{8}-)?(.+)")
 """Label Studio puts eight characters before the name of what is uploaded."""
+
+
+def is_name(name: object) -> TypeGuard[str]:
+    """Whether a file may be called so: text in Unicode with something in it."""
+    return isinstance(name, str) and bool(name.strip()) and not _NO_NAME.search(name)
 
 
 def parts_of(name: object, where: str) -> tuple[str, str]:
@@ -19,7 +27,7 @@ def parts_of(name: object, where: str) -> tuple[str, str]:
 
     Raises InvalidInput for what is no such path; `where` it stands starts the message.
     """
-    if not isinstance(name, str) or not name.strip():
+    if not is_name(name):
         raise InvalidInput(f"{where}: names no picture; write the path of its picture below the images")
     path = PurePosixPath(name.replace("\\", "/"))
     parts = [part for part in path.parts if part != "."]
@@ -56,7 +64,7 @@ def dataset_of(source: str, suffix: str, what: str, prefix: str = "") -> tuple[S
 
 def base_name(path: object, where: str) -> str:
     """The file name of a path, whichever way its slashes lean. Raises InvalidInput for none."""
-    name = path.replace("\\", "/").rstrip("/").rpartition("/")[2] if isinstance(path, str) else ""
+    name = path.replace("\\", "/").rstrip("/").rpartition("/")[2] if is_name(path) else ""
     if not name or name in (".", ".."):
         raise InvalidInput(f"{where}: {path!r} names no picture; write its file name")
     return name
@@ -67,7 +75,7 @@ def stored_parts(address: object, where: str) -> tuple[str, str]:
 
     Of a folder the last part counts, for what is above it depends on the machine. Raises InvalidInput for none.
     """
-    if not isinstance(address, str) or not address.strip():
+    if not is_name(address):
         raise InvalidInput(f"{where}: names no picture or video (data.image, data.video); name it")
     parsed = urlsplit(address)
     local = parse_qs(parsed.query).get("d", [""])[0]  # files on the server's disk: /data/local-files/?d=PATH

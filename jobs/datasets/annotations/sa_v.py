@@ -13,7 +13,7 @@ from jobs.datasets import listing
 from jobs.datasets.annotations import shapes
 from jobs.datasets.annotations.annotated import AnnotatedFrame, AnnotatedVideo, Dataset, Drawn
 from jobs.datasets.annotations.documents import read_json_object
-from jobs.datasets.annotations.paths import parts_of
+from jobs.datasets.annotations.paths import is_name
 from pipeline.errors import InvalidInput
 from pipeline.storage.store import Store
 from pipeline.storage.urls import absolute_url, name_of, parent_url
@@ -57,17 +57,14 @@ def _video(root: Store, name: str) -> AnnotatedVideo:
         )
         for place, masks in enumerate(masklets)
     ]
-    video_id = content.get("video_id")
-    folders = dict.fromkeys((stem, *([parts_of(video_id, url)[1]] if _is_name(video_id) else [])))
-    return AnnotatedVideo(video_id=str(video_id or stem), where=url, folders=tuple(folders), frames=frames)
+    video_id = content.get("video_id", stem)
+    if not is_name(video_id):
+        raise InvalidInput(f"{url}: video_id is {video_id!r}; give the video's name")
+    return AnnotatedVideo(video_id=video_id, where=url, folders=(stem,), frames=frames)
 
 
 def _are_lists(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, list) for one in value)
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and "/" not in value and "\\" not in value and value != ".."
 
 
 def _size(content: Mapping[str, Any], url: str) -> tuple[int, int] | None:

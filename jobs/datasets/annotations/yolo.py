@@ -27,6 +27,8 @@ _LABELS, _IMAGES = ("labels", "obj_train_data"), "images"
 _DEEPEST = 4
 """Folders below the dataset: labels/SPLIT/VIDEO, and one to spare."""
 _NOT_LABELS = ("classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt")
+_ROUNDING = 0.05
+"""Pixels."""
 _BOX, _FEWEST = 4, 6
 """Numbers of a box, and of an outline with three points."""
 
@@ -112,6 +114,7 @@ def _box(shares: Sequence[float], size: Size) -> Shape:
 
 def _outline(shares: Sequence[float], size: Size) -> Shape:
     canvas = np.zeros(size, np.uint8)
-    ring = (np.array(shares).reshape(-1, 2) * (size[1], size[0])).astype(np.int32)
+    # Shares are written with few digits: what is just below a whole number was one.
+    ring = np.floor(np.array(shares).reshape(-1, 2) * (size[1], size[0]) + _ROUNDING).astype(np.int32)
     cv2.fillPoly(canvas, [ring], (1,))
     return shapes.of_mask(canvas.astype(bool))

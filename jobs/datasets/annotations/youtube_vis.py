@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.datasets.annotations.annotated import AnnotatedFrame, AnnotatedVideo, Dataset, Drawn
 from jobs.datasets.annotations.coco import by_id, category_names, class_of, records, segmentation, size_in
-from jobs.datasets.annotations.documents import read_json_object
+from jobs.datasets.annotations.documents import key_in, read_json_object
 from jobs.datasets.annotations.paths import dataset_of, parts_of
 from pipeline.errors import InvalidInput
 from pipeline.storage.urls import name_of
@@ -26,8 +26,10 @@ def read(source: str) -> Dataset:
         number: [[] for _ in _names(video, f"{url}: video {number}")] for number, video in videos.items()
     }
     for where, annotation in records(content["annotations"], url, "annotation"):
-        if (video := annotation.get("video_id")) not in drawn:
-            raise InvalidInput(f"{where}: video_id {video!r} is no video of the file; add the video, or remove it")
+        if (video := key_in(annotation, "video_id")) not in drawn:
+            raise InvalidInput(
+                f"{where}: video_id {annotation.get('video_id')!r} is no video of the file; add the video, or remove it"
+            )
         _add(annotation, where, categories, drawn[video])
     found = [_video(video, drawn[number], f"{url}: video {number}") for number, video in videos.items()]
     stem = name_of(url).rpartition(".")[0]
@@ -49,7 +51,7 @@ def _add(
     if not isinstance(listed, list) or len(listed) != len(frames):
         count = len(listed) if isinstance(listed, list) else "no"
         raise InvalidInput(f"{where}: has {count} segmentations, its video {len(frames)} file_names; export it again")
-    name, track = class_of(annotation, where, categories), annotation.get("object_id", annotation.get("id"))
+    name, track = class_of(annotation, where, categories), key_in(annotation, "object_id", "id")
     for place, value in enumerate(listed):
         if value:
             frames[place].append(_drawn(value, f"{where}, frame {place}", name, track, masks is not None))

@@ -18,6 +18,7 @@ from jobs.exports.format import Corpus, Format
 from jobs.exports.parts import Parts
 from jobs.exports.sink import Sink
 from jobs.exports.video import ExportedFrame, ExportedVideo, Selection
+from pipeline.output.parquet import SORTED_BY, parquet_writer
 from pipeline.output.schema import SCHEMAS
 
 _ROWS_PER_GROUP = 16_384
@@ -34,11 +35,7 @@ _VIDEOS = pa.schema(
     ]
 )
 _SCHEMAS = {"masks": SCHEMAS["masks"].append(_CLASS), "frames": SCHEMAS["frames"], "videos": _VIDEOS}
-_SORTED_BY = {
-    "masks": ("video_id", "frame_index", "object_id"),
-    "frames": ("video_id", "frame_index"),
-    "videos": ("video_id",),
-}
+_SORTED_BY = {**SORTED_BY, "videos": ("video_id",)}
 _README = """---
 configs:
 - config_name: masks
@@ -112,17 +109,7 @@ class _Writer:
     """A Parquet file for readers: batches in, row groups of one size out."""
 
     def __init__(self, file: BinaryIO, table: str) -> None:
-        schema = _SCHEMAS[table]
-        plain = [name for name in schema.names if name != "rle"]
-        self._file = pq.ParquetWriter(
-            file,
-            schema,
-            compression="zstd",
-            use_dictionary=plain,
-            write_statistics=plain,
-            write_page_index=True,
-            sorting_columns=pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in _SORTED_BY[table]]),
-        )
+        self._file = parquet_writer(file, _SCHEMAS[table], _SORTED_BY[table])
         self._waiting: list[pa.RecordBatch] = []
         self.rows = 0
 

@@ -169,3 +169,21 @@ def test_the_command_fails_with_one_message_and_exit_code_2(tmp_path: Path) -> N
     assert result.stderr.startswith("error: ")
     assert "NAME.png" in result.stderr
     assert not (tmp_path / "videos.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("layout", "options", "message"),
+    [
+        ("coco", ["--resolution", "480p"], "--resolution does not belong to the layout coco"),
+        ("yolo", ["--binary-masks"], "--binary-masks does not belong to the layout yolo"),
+        ("davis", ["--images", "x"], "--images does not belong to the layout davis"),
+        ("coko", [], "Invalid value for '--layout'"),
+    ],
+)
+def test_the_command_refuses_what_a_layout_has_no_use_for(
+    tmp_path: Path, layout: str, options: list[str], message: str
+) -> None:
+    call = ["build", str(tmp_path), "--layout", layout, "--output", str(tmp_path / "videos.jsonl"), *options]
+    result = CliRunner().invoke(app, call, terminal_width=200)
+    assert result.exit_code == 2
+    assert message in result.stderr

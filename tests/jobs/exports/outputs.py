@@ -19,6 +19,7 @@ from jobs.exports.plan import Asked
 from jobs.exports.video import Selection
 from pipeline.output import rle
 from pipeline.output.commits import FileRecord, create_commit
+from pipeline.output.events import Events
 from pipeline.output.layout import new_run_id, rows_path
 from pipeline.output.marker import claim_output
 from pipeline.output.schema import SCHEMAS, to_table
@@ -52,6 +53,7 @@ def put_video(
     """Commit a video of these masks; object-frame n of a frame scores 0.9 - n / 10 and is uncertain by n / 10."""
     height, width = next(iter(frames[-1].values())).shape
     objects = sorted({object_id for masks in frames for object_id in masks})
+    events = Events()
     rows = {"masks": [], "frames": []}  # type: dict[str, list[Mapping[str, object]]]
     for place, masks in enumerate(frames):
         about = {
@@ -61,7 +63,8 @@ def put_video(
         }
         rows["frames"].append(_frame_row(about, names[place] if names else None, len(masks)))
         rows["masks"] += [
-            about | _mask_columns(object_id, number, masks[object_id]) for number, object_id in enumerate(sorted(masks))
+            about | _mask_columns(object_id, number, masks[object_id], events)
+            for number, object_id in enumerate(sorted(masks))
         ]
     run_id = new_run_id()
     files = {name: _put(store, name, rows_path(name, video_id, f"{run_id}-1"), rows[name]) for name in rows}
@@ -80,11 +83,11 @@ def put_video(
 
 def _frame_row(about: Mapping[str, object], name: str | None, objects: int) -> dict[str, object]:
     zeros = dict.fromkeys(SCHEMAS["frames"].names, 0)
-    flags = {"prompted": False, "damaged": False}
+    flags = {"prompted": False, "damaged": False, "shot_cut": False}
     return zeros | _FLAT | flags | about | {"frame_name": name, "num_objects": objects}
 
 
-def _mask_columns(object_id: int, number: int, mask: NDArray[np.bool_]) -> dict[str, object]:
+def _mask_columns(object_id: int, number: int, mask: NDArray[np.bool_], events: Events) -> dict[str, object]:
     (found,) = rle.encode(mask.astype(np.int32), [1])
     box = found.box or (None,) * 4
     return {
@@ -97,6 +100,8 @@ def _mask_columns(object_id: int, number: int, mask: NDArray[np.bool_]) -> dict[
         "score": 0.9 - number / 10 if found.area else None,
         "uncertainty": number / 10,
         "present": found.area > 0,
+        "approximate": None,
+        "event": events.of(object_id, found.area, mask.size),
     }
 
 

@@ -24,7 +24,7 @@ def test_a_section_says_what_the_format_cannot_hold(name: str) -> None:
     assert max(0, len(rows) - 1) == len(FORMATS[name].lacks)
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=["datasets", "duckdb", "polars", "pandas"])
+@pytest.mark.parametrize("recipe", RECIPES, ids=["datasets", "duckdb", "polars", "pandas", "events"])
 def test_recipes_run(output: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
     exported(output, "hf", tmp_path / "to")
     monkeypatch.setenv("HF_HOME", str(tmp_path))

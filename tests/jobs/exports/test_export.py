@@ -28,9 +28,9 @@ TEXT = [name for name, one in FORMATS.items() if one.pictures and name != "hf"]
 
 
 def files(to: Path) -> dict[str, bytes]:
-    """All but the marker."""
+    """All but the marker; the names alone of what holds the clock (.rrd) or depends on threads of x264 (.mp4)."""
     return {
-        path.relative_to(to).as_posix(): path.read_bytes()
+        path.relative_to(to).as_posix(): b"" if path.suffix in (".rrd", ".mp4") else path.read_bytes()
         for path in to.rglob("*")
         if path.is_file() and path.name != MARKER
     }
@@ -290,7 +290,7 @@ def test_frames_without_objects_are_there_too(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "out"))
     claim_output(store)
     put_video(store, "late", [{}, {}, *walk()[:1]])
-    for name in FORMATS.keys() - {"overlay", "cutouts"}:
+    for name in (name for name, one in FORMATS.items() if not one.from_pictures):
         assert exported(store.url, name, tmp_path / name).frames == 3
     assert len(list((tmp_path / "davis/Annotations/late").iterdir())) == 3
     assert (tmp_path / "yolo-seg/labels/late/00000.txt").read_bytes() == b""

@@ -45,7 +45,7 @@ def squares(*ids: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"generated": 1.0}, {"pastes": 4.0}, {"newcomers": 4.0}, {"speed": 3.0}], ids=str
+    "changes", [{}, {"generated": 1.0}, {"squares": 1.0}, {"pastes": 4.0}, {"newcomers": 4.0}, {"speed": 3.0}], ids=str
 )
 @pytest.mark.parametrize("most", [1, 3])
 def test_objects_are_numbered_without_gaps_in_the_first_frame(changes: dict[str, float], most: int) -> None:
@@ -55,6 +55,26 @@ def test_objects_are_numbered_without_gaps_in_the_first_frame(changes: dict[str,
         assert ids == list(range(1, len(ids) + 1))
         assert 1 <= len(ids) <= most
         assert set(np.unique(clip.labels)) <= {0, 255, *ids}
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_of_many_squares_some_are_objects_and_move_slowly(most: int) -> None:
+    for seed in range(10):
+        clip = drawn(seed, squares=1.0, side=96, max_objects=most)
+        ids = sorted(set(np.unique(clip.labels[0])) - {0})
+        assert ids == list(range(1, most + 1))
+        areas = [(clip.labels == i).sum(axis=(1, 2)) for i in ids]
+        assert all((area == area[0]).all() and area[0] >= 4 for area in areas)
+        centres = [np.argwhere(labels == 1).mean(axis=0) for labels in clip.labels]
+        assert 0 < np.abs(np.diff(centres, axis=0)).max() <= 4
+
+
+def test_slow_clips_move_less() -> None:
+    def moved(**changes: float) -> float:
+        clips = [drawn(seed, pastes=0.0, speed=2.0, **changes) for seed in range(12)]
+        return float(np.mean([(clip.labels[0] != clip.labels[-1]).mean() for clip in clips]))
+
+    assert moved(slow=1.0) < 0.5 * moved()
 
 
 @pytest.mark.parametrize("generated", [0.0, 1.0])

@@ -8,9 +8,15 @@ from jobs.training.precision import fastest_precision
 
 @pytest.mark.parametrize(
     ("units", "expected"),
-    [({}, "fp32"), ({"avx2": True, "amx_bf16": False}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"bf16": 1}, "bf16")],
+    [
+        ({}, "fp32"),
+        ({"avx2": True, "amx_bf16": False}, "fp32"),
+        ({"avx512_bf16": True}, "fp32"),
+        ({"avx512_bf16": True, "amx_bf16": True}, "bf16"),
+        ({"bf16": 1}, "bf16"),
+    ],
 )
-def test_a_processor_without_units_for_bf16_learns_in_fp32(
+def test_a_processor_without_units_that_pay_for_bf16_learns_in_fp32(
     monkeypatch: pytest.MonkeyPatch, units: dict[str, Any], expected: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

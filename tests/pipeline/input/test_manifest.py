@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InvalidManifest
 from pipeline.input.manifest import PromptSource, VideoTask, read_manifest, write_manifest
+from pipeline.input.objects import PromptObject
 from pipeline.input.origin import Allowed
 
 ROW: dict[str, Any] = {
@@ -192,12 +194,31 @@ URLS = st.one_of(
     st.sampled_from(["s3://bucket/a.mp4", "file:///data/a b.mp4", f"{BASE}elsewhere/a.mp4"]),
 )
 IDS = st.sets(st.integers(1, 65535).filter(lambda value: value != 255), min_size=1, max_size=4)
-SOURCES = st.builds(
+MASKS = st.builds(
     PromptSource,
     frame_index=st.integers(10, 99),
     mask_uri=URLS,
     object_ids=st.none() | IDS.map(lambda ids: tuple(sorted(ids))),
 )
+PIXELS = st.integers(-1000, 10_000) | st.floats(-1000, 10_000, width=32)
+SIDES = st.integers(1, 10_000) | st.floats(0.125, 10_000)
+SHAPES: st.SearchStrategy[Callable[[int], PromptObject]] = st.one_of(
+    st.tuples(PIXELS, PIXELS, SIDES, SIDES).map(lambda box: lambda i: PromptObject.of_box(i, box)),
+    st.lists(st.tuples(*[PIXELS] * 6), min_size=1, max_size=2).map(
+        lambda all: lambda i: PromptObject.of_polygons(i, all)
+    ),
+    st.lists(st.integers(1, 99), min_size=1, max_size=9).map(
+        lambda counts: lambda i: PromptObject.of_rle(i, {"size": [1, sum(counts)], "counts": counts})
+    ),
+)
+DRAWN = st.builds(
+    PromptSource,
+    frame_index=st.integers(10, 99),
+    objects=st.dictionaries(IDS.map(min), SHAPES, min_size=1, max_size=3).map(
+        lambda shapes: tuple(shape(object_id) for object_id, shape in shapes.items())
+    ),
+)
+SOURCES = MASKS | DRAWN
 SIZES = st.none() | st.integers(1, 10_000)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -86,6 +86,14 @@ def test_polygons_outside_or_without_a_pixel_are_refused(shape: list[float], exp
         polygons(shape)
 
 
+def test_an_outline_that_would_take_all_memory_is_refused() -> None:
+    with pytest.raises(
+        InvalidPrompt, match=r"^its polygons\[0\] is 59,000,0\d\d pixels long, as no outline is: simplify"
+    ):
+        polygons([0, 0, 59, 1] * 500_000)
+    assert polygons([5, 5, 25, 5, 25, 25] * 21).any()
+
+
 def test_run_lengths_of_another_size_are_refused() -> None:
     given_rle = PromptObject.of_rle(1, {"size": [60, 40], "counts": [2400]})
     with pytest.raises(InvalidPrompt, match=r"^its rle is 40 x 60, the video 60 x 40 \(width x height.*video's size"):

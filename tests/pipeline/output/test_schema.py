@@ -25,12 +25,12 @@ FAILURE = {
 def test_columns_are_those_of_the_specification() -> None:
     assert " ".join(MASKS.names) == (
         "video_id frame_index timestamp_us object_id height width rle area bbox_x bbox_y bbox_w bbox_h score "
-        "uncertainty present"
+        "uncertainty present approximate event"
     )
     assert " ".join(FRAMES.names) == (
         "video_id frame_index frame_name timestamp_us uncertainty_mean uncertainty_p50 uncertainty_p95 "
         "uncertainty_max uncertain_fraction margin entropy num_objects bank_size merged appended evicted dropped "
-        "bank_protected_share prompted damaged"
+        "bank_protected_share prompted damaged shot_cut"
     )
 
 
@@ -39,9 +39,11 @@ def test_only_documented_columns_may_be_null() -> None:
         return {field.name for field in schema if field.nullable}
 
     box = {"bbox_x", "bbox_y", "bbox_w", "bbox_h"}
-    assert nullable(MASKS) == {"timestamp_us", "score", "uncertainty"} | box
+    assert nullable(MASKS) == {"timestamp_us", "score", "uncertainty", "approximate", "event"} | box
     files = {f"{table}_{what}" for table in ("masks", "frames") for what in ("file", "bytes", "sha256")}
-    assert nullable(VIDEOS) == {"frames_expected", "fps", "resumed_from", "gpu", "driver"} | files
+    assert nullable(VIDEOS) == {
+        "needs_prompt_frame", "frames_expected", "fps", "resumed_from", "gpu", "driver", *files
+    }  # fmt: skip
     assert nullable(SCHEMAS["failures"]) == {"frame_index", "worker", "host", "trace"}
 
 
@@ -61,7 +63,7 @@ def test_pixels_and_times_carry_units() -> None:
 
 def test_deterministic_columns_leave_out_run_machine_and_clock() -> None:
     marked = {field.name for field in VIDEOS if field.metadata.get(b"deterministic") == b"true"}
-    assert {"video_id", "status", "frames_decoded", "objects", "checkpoint", "identity"} <= marked
+    assert {"video_id", "status", "needs_prompt_frame", "frames_decoded", "objects", "checkpoint", "identity"} <= marked
     assert not marked & {"run_id", "host", "gpu", "committed_at", "attempts", "resumed_from", "code_version"}
     assert not any(name.startswith("seconds_") for name in marked)
 

@@ -1,9 +1,12 @@
+import io
 import pickle
 import uuid
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from fsspec.core import url_to_fs
 
@@ -52,6 +55,17 @@ def test_only_committed_files_are_read(store: Store) -> None:
     masks = tables.open(store.url, "masks").to_table()
     assert set(masks["video_id"].to_pylist()) == {"clip"} and masks.num_rows == 10
     assert masks.schema.equals(SCHEMAS["masks"], check_metadata=True)
+
+
+def test_files_of_before_a_column_came_are_read_with_nulls(store: Store) -> None:
+    buffer = io.BytesIO()
+    before = SCHEMAS["masks"].remove(SCHEMAS["masks"].get_field_index("approximate"))
+    plain = {"string": "clip", "bool": False}
+    values = {field.name: [None if field.nullable else plain.get(str(field.type), 0)] for field in before}
+    pq.write_table(pa.Table.from_pydict(values, schema=before), buffer)
+    store.put("masks/old.parquet", buffer.getvalue())
+    (row,) = tables.dataset(store, ["masks/old.parquet"], SCHEMAS["masks"]).to_table().to_pylist()
+    assert row["approximate"] is None and row["video_id"] == "clip"
 
 
 def test_superseded_files_are_not_read(store: Store) -> None:

@@ -9,6 +9,7 @@ from model.bank import BankConfig
 from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.run.config import WorkerConfig
+from pipeline.run.ending import EndingConfig
 from pipeline.run.ray_cluster import in_ray_cluster
 
 
@@ -33,6 +34,7 @@ def make_config(segmenter: SegmenterConfig | None = None, **changes: Any) -> Wor
         (SegmenterConfig(object_chunk=0), {}),
         (SegmenterConfig(object_chunk=-1), {}),
         (SegmenterConfig(workspace=0), {}),
+        (SegmenterConfig(), {"ending": EndingConfig(stop_when_lost=0)}),
         (SegmenterConfig(bank=BankConfig(budget=0)), {}),
         (SegmenterConfig(bank=BankConfig(merge_threshold=1.01)), {}),
         (SegmenterConfig(bank=BankConfig(merge_threshold=float("nan"))), {}),
@@ -42,7 +44,8 @@ def make_config(segmenter: SegmenterConfig | None = None, **changes: Any) -> Wor
 def test_a_value_out_of_range_is_refused_by_its_name(segmenter: SegmenterConfig, changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=r"^\w+ must be .*, not ") as error:
         make_config(segmenter, **changes)
-    given = (*changes, *_changed(SegmenterConfig(), segmenter), *_changed(BankConfig(), segmenter.bank))
+    ending = _changed(EndingConfig(), changes.get("ending", EndingConfig()))
+    given = (*changes, *ending, *_changed(SegmenterConfig(), segmenter), *_changed(BankConfig(), segmenter.bank))
     assert str(error.value).split()[0] in given
 
 
@@ -79,6 +82,8 @@ def test_the_limits_themselves_are_allowed(segmenter: SegmenterConfig) -> None:
         make_config(SegmenterConfig(precision="bf16")),
         make_config(SegmenterConfig(memory_every=5)),
         make_config(SegmenterConfig(refine=False)),
+        make_config(ending=EndingConfig(at_cuts="stop")),
+        make_config(ending=EndingConfig(stop_when_lost=9)),
         make_config(SegmenterConfig(bank=BankConfig(policy="append"))),
         make_config(SegmenterConfig(bank=BankConfig(budget=50_000))),
         make_config(SegmenterConfig(bank=BankConfig(merge_threshold=0.9))),

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from model.segmenter import SegmenterConfig
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.run import identity as identities
 from pipeline.run.config import WorkerConfig
+from pipeline.run.ending import EndingConfig
 from pipeline.run.identity import identity, video_identity
 
 TASK = VideoTask(
@@ -129,10 +131,8 @@ CHANGED_BANK = BankConfig(
 )
 
 
-def digest_of(task: VideoTask, segmenter: SegmenterConfig, *, binary_masks: bool = False) -> str:
-    config = WorkerConfig(
-        output="o", checkpoint="c", checkpoint_fingerprint="f", segmenter=segmenter, binary_masks=binary_masks
-    )
+def digest_of(task: VideoTask, segmenter: SegmenterConfig, **changes: Any) -> str:
+    config = WorkerConfig(output="o", checkpoint="c", checkpoint_fingerprint="f", segmenter=segmenter, **changes)
     return identity_of(
         task,
         video_fingerprint="v",
@@ -169,6 +169,13 @@ def test_identities_of_finished_results_stay(segmenter: SegmenterConfig, digest:
 def test_identities_of_parts_and_binary_masks_stay() -> None:
     assert digest_of(PART, SegmenterConfig()) == "fee7dfb1e1b304e956c940035fe646f3"
     assert digest_of(PART, SegmenterConfig(), binary_masks=True) == "edab26c36df51c42f49a7842204fc035"
+
+
+@pytest.mark.parametrize("ending", [EndingConfig(at_cuts="stop"), EndingConfig(stop_when_lost=9)])
+def test_what_ends_a_video_early_is_another_result(ending: EndingConfig) -> None:
+    before = digest_of(SHORT, SegmenterConfig())
+    assert digest_of(SHORT, SegmenterConfig(), ending=ending) != before
+    assert digest_of(SHORT, SegmenterConfig(), ending=EndingConfig()) == before
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from pipeline.output.writer import FrameInfo, VideoWriter
 from pipeline.run.attempt import VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
+from pipeline.run.ending import EndingConfig
 from pipeline.run.progress import WorkerCounts
 from pipeline.run.watch import Patience, Watch
 from pipeline.run.worker import VideoWorker
@@ -163,13 +165,64 @@ class TestStatus:
     ) -> None:
         add = VideoWriter.add
 
-        def slowly(self: VideoWriter, frame: FrameInfo, result: FrameResult) -> None:
+        def slowly(self: VideoWriter, frame: FrameInfo, result: FrameResult, **options: Any) -> None:
             time.sleep(0.1)
-            add(self, frame, result)
+            add(self, frame, result, **options)
 
         monkeypatch.setattr(VideoWriter, "add", slowly)
         outcome = worker.process(attempt_at(make_task(video, tmp_path), "a"))
         assert frames_of(output, outcome) == list(range(12))
+
+
+class TestEarlyEnds:
+    """For want of a prompt; `tests/pipeline/run/test_ending.py` says when."""
+
+    def absent(self, video: Path, tmp_path: Path, *more: PromptSource) -> VideoTask:
+        """Its first prompt says that the object is not there, so nothing is found."""
+        (tmp_path / "none.png").write_bytes(png(np.zeros((HEIGHT, WIDTH), np.uint8)))
+        none = PromptSource(frame_index=0, mask_uri=f"file://{tmp_path}/none.png", object_ids=(1,))
+        return VideoTask(video_id="my video", video_uri=f"file://{video}", prompts=(none, *more), row=7)
+
+    def test_objects_that_stay_away_end_it(self, video: Path, tmp_path: Path, output: str) -> None:
+        worker = ready(config_for(output, ending=EndingConfig(stop_when_lost=3)))
+        outcome = worker.process(attempt_at(self.absent(video, tmp_path), "a"))
+        assert (outcome.video["status"], outcome.video["needs_prompt_frame"]) == ("needs_prompt", 1)
+        assert frames_of(output, outcome) == [0, 1, 2, 3]
+        assert (outcome.video["frames_decoded"], outcome.video["frames_expected"]) == (4, 12)
+        assert worker.counts == WorkerCounts(frames_begun=4, frames_done=4, videos_begun=1)
+
+    def test_a_prompt_to_come_is_waited_for(self, video: Path, tmp_path: Path, output: str) -> None:
+        worker = ready(config_for(output, ending=EndingConfig(stop_when_lost=3)))
+        later = make_task(video, tmp_path, prompts=(9,)).prompts
+        outcome = worker.process(attempt_at(self.absent(video, tmp_path, *later), "a"))
+        assert (outcome.video["status"], outcome.video["needs_prompt_frame"]) == ("complete", None)
+        events = [row["event"] for row in rows(output, outcome, "masks")]
+        assert events[:10] == [None] * 9 + ["found"]
+
+    @pytest.mark.parametrize(("at_cuts", "status", "frames"), [("stop", "needs_prompt", 6), ("go-on", "complete", 12)])
+    def test_a_cut_ends_it_or_not(
+        self, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch, at_cuts: Any, status: str,
+        frames: int,
+    ) -> None:  # fmt: skip
+        cut_at(monkeypatch, 5)
+        worker = ready(config_for(output, ending=EndingConfig(at_cuts=at_cuts)))
+        outcome = worker.process(attempt_at(make_task(video, tmp_path), "a"))
+        assert (outcome.video["status"], outcome.video["needs_prompt_frame"]) == (status, 5 if frames == 6 else None)
+        cuts = [row["shot_cut"] for row in rows(output, outcome, "frames")]
+        assert cuts == [n == 5 for n in range(frames)]
+
+    @pytest.mark.parametrize("queue_frames", [1, 8])
+    def test_what_was_decoded_behind_its_end_does_not_count(
+        self, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch, queue_frames: int
+    ) -> None:
+        path = write_video(tmp_path / "v.avi", SQUARES, codec="mjpeg", pix_fmt="yuvj420p")
+        for number in (3, 9):
+            zero_packet(path, number)
+        cut_at(monkeypatch, 7)
+        worker = ready(config_for(output, ending=EndingConfig(at_cuts="stop"), queue_frames=queue_frames))
+        outcome = worker.process(attempt_at(make_task(path, tmp_path), "a"))
+        assert (outcome.video["status"], outcome.video["bad_packets"]) == ("needs_prompt", 1)
+        assert (outcome.video["frames_decoded"], outcome.video["needs_prompt_frame"]) == (8, 7)
 
 
 class TestSpans:
@@ -328,7 +381,7 @@ class TestFailures:
     def test_a_full_disk_is_the_machine_s(
         self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(*_arguments: object) -> None:
+        def fail(*_arguments: object, **_options: object) -> None:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("pipeline.run.worker.VideoWriter.add", fail)
@@ -347,7 +400,7 @@ class TestFailures:
     def test_an_error_of_the_writer_comes_out(
         self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(*_arguments: object) -> None:
+        def fail(*_arguments: object, **_options: object) -> None:
             raise OSError(5, "Input/output error")
 
         monkeypatch.setattr("pipeline.run.worker.VideoWriter.add", fail)
@@ -464,6 +517,16 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, call: int, error: Exception) -> Non
         return step(self, *arguments, **options)
 
     monkeypatch.setattr(VideoSegmenter, "step", failing)
+
+
+def cut_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    """The segmenter says that another shot begins with its n-th frame."""
+    step, calls = VideoSegmenter.step, iter(range(10**6))
+
+    def cutting(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+        return replace(step(self, *arguments, **options), shot_cut=next(calls) == call)
+
+    monkeypatch.setattr(VideoSegmenter, "step", cutting)
 
 
 def zero_packet(path: Path, number: int) -> None:

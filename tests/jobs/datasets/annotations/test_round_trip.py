@@ -26,10 +26,10 @@ def from_zero(truth: Masks) -> Masks:
     }
 
 
-@pytest.mark.parametrize("name", WITH_TRACKS)
+@pytest.mark.parametrize("name", [*WITH_TRACKS, "coco-polygons"])
 def test_every_mask_comes_back(output: Output, tmp_path: Path, name: str) -> None:
     exported(output, name, tmp_path / "to", manifest=output.manifest, classes=True, frames=Frames.COPY)
-    tasks = built(name, tmp_path / "to", tmp_path, prompts="all")
+    tasks = built(name.removesuffix("-polygons"), tmp_path / "to", tmp_path, prompts="all")
     assert same(masks_of(tasks), from_zero(output.truth))
 
 

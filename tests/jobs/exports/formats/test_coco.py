@@ -31,8 +31,9 @@ def masks_of(coco: COCO) -> Truth:
     return found
 
 
-def test_pycocotools_finds_every_pixel(output: Output, tmp_path: Path) -> None:
-    written = exported(output, "coco", tmp_path / "to")
+@pytest.mark.parametrize("name", ["coco", "coco-polygons"])
+def test_pycocotools_finds_every_pixel(output: Output, tmp_path: Path, name: str) -> None:
+    written = exported(output, name, tmp_path / "to")
     assert same(masks_of(read(tmp_path / "to")), output.truth)
     assert written.lost == {Loss.ABSENT: 2}
 
@@ -43,6 +44,14 @@ def test_overlaps_are_kept(tmp_path: Path) -> None:
     put_video(store, "v", overlapping())
     exported(store.url, "coco", tmp_path / "to")
     assert same(masks_of(read(tmp_path / "to")), truth_of("v", overlapping()))
+
+
+def test_polygons_but_for_holes(output: Output, tmp_path: Path) -> None:
+    exported(output, "coco-polygons", tmp_path / "to", only=[FOLDER])
+    found = {(one["track_id"], type(one["segmentation"]).__name__) for one in read(tmp_path / "to").anns.values()}
+    assert found == {(1, "dict"), (3, "list"), (300, "list")}
+    parts = next(one["segmentation"] for one in read(tmp_path / "to").anns.values() if one["track_id"] == 3)
+    assert parts == [[40, 25, 50, 25, 50, 30, 40, 30], [45, 35, 46, 35, 46, 36, 45, 36]]
 
 
 def test_no_two_images_or_annotations_share_a_number(output: Output, tmp_path: Path) -> None:
