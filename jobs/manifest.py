@@ -1,4 +1,4 @@
-"""`vos-batch manifest build`, `check` and `preview`: which videos to segment, and whether that will work."""
+"""`vos-batch manifest build`, `check`, `preview` and `correct`: which videos to segment, and by what."""
 
 import shlex
 from collections.abc import Callable, Iterable
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from jobs.datasets.check import READERS, check
+from jobs.datasets.corrections import LAYOUTS, MASKS, correct
 from jobs.datasets.doubts import ORDER
 from jobs.datasets.manifests import Layout, PromptChoice, build
 from jobs.datasets.preview import PAGE, Looks, preview
@@ -151,6 +152,36 @@ def build_command(
     console.print(f"wrote {number} videos to {output}")
     flags = " --binary-masks" if binary_masks else ""
     console.print(f"check it: vos-batch manifest check {shlex.quote(output)}{flags}")
+    console.print(f"next: vos-batch segment {shlex.quote(output)} OUTPUT{flags}")
+
+
+@app.command("correct")
+def correct_command(
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Manifest that was segmented: path or URL.")],
+    source: Annotated[
+        str,
+        typer.Option("--from", metavar="SRC", help="What was corrected: folder of VIDEO/FRAME.png, or annotations."),
+    ],
+    output: Annotated[str, typer.Option(help="Manifest to write: path or URL ending in .jsonl, .csv or .parquet.")],
+    layout: Annotated[str, typer.Option(help=f"How it lies there: {', '.join(LAYOUTS)}.")] = MASKS,
+    run: Annotated[
+        str | None, typer.Option(metavar="OUTPUT", help="What segment wrote: what is as found there is no correction.")
+    ] = None,
+    new_objects: Annotated[bool, typer.Option("--new-objects", help="Let in ids that the video had not.")] = False,
+    binary_masks: BinaryMasksOption = False,
+) -> None:
+    """Take corrected masks over as further prompts; only their videos are segmented again."""
+    console = stdout()
+    with exit_on_error():
+        done = correct(
+            manifest, source, output, layout=layout, run=run, new_objects=new_objects, binary_masks=binary_masks
+        )
+    console.print(
+        f"wrote {output}: {done.objects} objects on {done.frames} frames of {done.videos} videos are corrected"
+    )
+    if done.unchanged:
+        console.print(f"left as found: {done.unchanged} objects of corrected frames")
+    flags = " --binary-masks" if binary_masks else ""
     console.print(f"next: vos-batch segment {shlex.quote(output)} OUTPUT{flags}")
 
 

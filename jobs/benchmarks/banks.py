@@ -83,9 +83,8 @@ def _fill(run: Steps, size: int) -> None:
 
 def _grown(rows: ChannelState, size: int) -> ChannelState:
     """Its rows over and over; the copies differ by noise, were never used and are not protected."""
-    have = len(rows.use)
-    index = torch.arange(size) % have
-    copies = index != torch.arange(size)
+    have, place = len(rows.use), torch.arange(size)
+    index, copies = place % have, place >= have
     generator = torch.Generator().manual_seed(0)
     key, value = (_noisy(part[index], copies, generator) for part in (rows.key, rows.value))
     return ChannelState(

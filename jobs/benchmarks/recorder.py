@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 STAGES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "bank": (("model.bank", ""),),
+    "bank": (("model.bank", ""), ("model.slots", "")),
     "read": (("model.matcher", ""),),
     "refine": (("model.decoder", "_local"),),
     "decode": (("model.decoder", ""),),

@@ -19,6 +19,8 @@ from pipeline.storage.urls import absolute_url
 
 _FRAMES, _MASKS = "JPEGImages", "Annotations"
 _MASK_SUFFIX = ".png"
+RENUMBERED = "object_ids.json"
+"""Beside masks: by sequence, and by number in its masks, the ids of objects that are too large for a palette."""
 _READERS = 16
 _JPEG_QUALITY = 92
 

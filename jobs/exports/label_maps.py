@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from jobs.datasets.davis import RENUMBERED
 from jobs.exports.format import Corpus
 from jobs.exports.losses import Loss
 from jobs.exports.parts import Parts
@@ -16,10 +17,8 @@ from jobs.exports.video import ExportedFrame, ExportedVideo
 from model.result import Labels
 from pipeline.errors import InvalidInput
 
-_RENUMBERED = "object_ids.json"
-
 OVERLAPS_GO = "the object with the higher id has them"
-IDS_CHANGE = f"replaced by the lowest free ones; {_RENUMBERED} says which"
+IDS_CHANGE = f"replaced by the lowest free ones; {RENUMBERED} says which"
 TABLES_ALONE = "in the tables alone"
 
 
@@ -37,14 +36,14 @@ def numbers_within(video: ExportedVideo, most: int, sink: Sink) -> Mapping[int, 
     changed = {str(number): object_id for object_id, number in numbers.items() if number != object_id}
     if changed:
         sink.lost(Loss.LARGE_ID, len(changed))
-        sink.part(_RENUMBERED).add(f"{json.dumps(video.name, ensure_ascii=False)}: {json.dumps(changed)}")
+        sink.part(RENUMBERED).add(f"{json.dumps(video.name, ensure_ascii=False)}: {json.dumps(changed)}")
     return numbers
 
 
 def write_renumbered(corpus: Corpus, parts: Parts) -> None:
     """Where ids had to change: by video the id that each new number stands for."""
-    if parts.has(_RENUMBERED):
-        parts.json_members(_RENUMBERED, _RENUMBERED)
+    if parts.has(RENUMBERED):
+        parts.json_members(RENUMBERED, RENUMBERED)
 
 
 def drawn(frame: ExportedFrame, size: tuple[int, int], numbers: Mapping[int, int], sink: Sink) -> Labels:

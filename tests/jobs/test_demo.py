@@ -78,7 +78,7 @@ def _video_row() -> dict[str, object]:
     numbers = dict.fromkeys(("rotation", "attempts", "frames_decoded", "bad_packets"), 1)
     seconds = {f"seconds_{stage}": 0.0 for stage in ("decode", "network", "write", "total")}
     numbers |= {"smaller_blocks": False, "height": 240, "width": 426}
-    nulls = dict.fromkeys(("frames_expected", "fps", "resumed_from", "gpu"))
+    nulls = dict.fromkeys(("frames_expected", "fps", "resumed_from", "gpu", "needs_prompt_frame"))
     return {
         **texts, **numbers, **seconds, **nulls,
         "video_id": demo.SYNTHETIC,

@@ -12,7 +12,8 @@ from pipeline.errors import InvalidInput
 from pipeline.input.frame_folder import PICTURE_CODECS
 from pipeline.input.pictures import size_of
 from pipeline.input.video import open_video
-from pipeline.storage.store import Store
+from pipeline.storage.store import Store, is_folder
+from pipeline.storage.urls import name_of, parent_url
 
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
@@ -79,6 +80,14 @@ def find_source(video: AnnotatedVideo, images: Sequence[Store]) -> Source:
         f"{video.where}: has no pictures in {looked}, and no video file of that name; name the folder that holds them "
         "with --images"
     )
+
+
+def source_of(url: str) -> Source:
+    """What a manifest calls a video: a folder of pictures, or a video file. Raises FileNotFoundError."""
+    if is_folder(url):
+        folder = Store(url)
+        return Source(folder, listing.files(folder, tuple(PICTURE_CODECS)))
+    return Source(Store(parent_url(url)), file=name_of(url))
 
 
 def _video_file(root: Store, path: str) -> Source | None:

@@ -2,7 +2,7 @@ import hashlib
 import tempfile
 import uuid
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,30 @@ def test_rows_of_prompted_objects_say_whether_their_mask_follows_a_box(store: St
         writer.add(Info(1), make_result(labels, (1, 2, 3)))
         found = [row["approximate"] for row in rows(store, writer.finish()["masks"])]
     assert found == [False, None, True, None, None, None]
+
+
+def test_planted_events_are_written(store: Store) -> None:
+    """Of object 1, in a picture of 100 pixels; object 2 stays as it is, but where there is no room for it."""
+    areas = [5, 6, 0, 0, 6, 18, 6, 17, 91, 30, 30]
+    expected = [None, None, "lost", None, "found", "jump", "jump", None, "fills", "jump", None]
+    with VideoWriter(store, "clip", "1") as writer:
+        for index, area in enumerate(areas):
+            labels = np.zeros(100, np.int32)
+            labels[:5] = 2 if area < 91 else 0
+            labels[-area or 100 :] = 1
+            writer.add(Info(index), make_result(labels.reshape(10, 10), (1, 2)))
+        masks = rows(store, writer.finish()["masks"])
+    told = {object_id: [row["event"] for row in masks if row["object_id"] == object_id] for object_id in (1, 2)}
+    assert told[1] == expected
+    assert told[2] == [None] * 8 + ["lost", "found", None]
+
+
+@pytest.mark.parametrize("cut", [None, False, True])
+def test_shot_cuts_are_written(store: Store, cut: bool | None) -> None:
+    with VideoWriter(store, "clip", "1") as writer:
+        writer.add(Info(0), replace(two_squares(0), shot_cut=cut))
+        (frame,) = rows(store, writer.finish()["frames"])
+    assert frame["shot_cut"] is cut
 
 
 def test_frame_rows_carry_the_statistics(store: Store) -> None:
