@@ -301,8 +301,7 @@ class AdaptiveBank:
         filled, entering = self._end(lane), novel_KN.shape[1]
         end = min(self._share, filled + entering)
         rows, counts = self._held.part(lane, end), self._counts[lane]
-        room = end - min(filled, self._protected)
-        placed = place(rows, novel_KN, similarity_KN, step=step, room=room)
+        placed = place(rows, novel_KN, similarity_KN, step=step, filled=filled, protected=self._protected)
         slot_KN = placed.slot_KN.masked_fill(~placed.kept_KN, self._nowhere)
         self._held.part(lane).write(slot_KN, new, step=step, prompt=prompt)
         counts[:, _APPENDED] += placed.kept_KN.sum(dim=1)
@@ -319,6 +318,8 @@ class AdaptiveBank:
 
     def counts(self) -> Tensor:
         """[K, 7] of each channel since `begin_frame`, and its rows and protected rows now; for `settle`."""
+        if not self._channels:
+            return torch.zeros(0, _HELD + 1, dtype=torch.int64)
         rows = self._held.part(slice(None), self._end(slice(None)))
         return torch.cat([self._counts, num_rows(rows)[:, None], num_protected(rows)[:, None]], dim=1)
 
@@ -328,6 +329,8 @@ class AdaptiveBank:
         Raises:
             NonFinite: NaN or infinity in the features of a channel.
         """
+        if not counts:
+            return BankStatistics()
         self._filled = [line[_FILLED] for line in counts]
         for channel, line in zip(self._channels, counts, strict=True):
             if line[_REFUSED]:
@@ -344,7 +347,7 @@ class AdaptiveBank:
 
     def statistics(self) -> BankStatistics:
         """Sizes now, and what happened since `begin_frame`, over all channels; the host waits for them."""
-        return self.settle(self.counts().tolist()) if self._channels else BankStatistics()
+        return self.settle(self.counts().tolist())
 
     def state(self) -> BankState:
         """All that `restore` needs."""

@@ -14,9 +14,14 @@ from torch import Tensor
 
 from model.result import BACKGROUND, VOID
 
+_UPSAMPLED_ELEMENTS = 1 << 25
+"""Scores at native size that are held at a time on a GPU (128 MB)."""
+
 
 def best_labels(scores_Khw: Tensor, channels: Sequence[int]) -> Tensor:
-    """Labels [h, w] of the best score, ties to the lower id; one channel at a time."""
+    """Labels [h, w] of the best score, ties to the lower id; on the CPU one channel at a time."""
+    if scores_Khw.device.type != "cpu":
+        return best_labels_at_once(scores_Khw, channels)
     best = scores_Khw[0].clone()
     labels = torch.full(best.shape, channels[0], dtype=torch.int32, device=best.device)
     for score, channel in zip(scores_Khw[1:], channels[1:], strict=True):
@@ -24,14 +29,40 @@ def best_labels(scores_Khw: Tensor, channels: Sequence[int]) -> Tensor:
     return labels
 
 
+def best_labels_at_once(scores_Khw: Tensor, channels: Sequence[int]) -> Tensor:
+    """What `best_labels` gives, over all channels in one call."""
+    ids = torch.as_tensor(channels, dtype=torch.int32, device=scores_Khw.device)
+    return ids[scores_Khw.argmax(dim=0)]
+
+
 def upsampled_labels(logits_Khw: Tensor, channels: Sequence[int], size: tuple[int, int]) -> Tensor:
-    """Labels [H, W] of the best upsampled logit, with two full-size maps at a time, however many objects there are."""
+    """Labels [H, W] of the best upsampled logit, with two full-size maps at a time, however many objects there are.
+
+    On a GPU so many at a time as `_UPSAMPLED_ELEMENTS` allows.
+    """
+    if logits_Khw.device.type != "cpu":
+        return upsampled_labels_at_once(logits_Khw, channels, size)
     best = torch.full(size, -torch.inf, device=logits_Khw.device)
     labels = torch.zeros(size, dtype=torch.int32, device=best.device)
     for score, channel in zip(logits_Khw, channels, strict=True):
         full = F.interpolate(score[None, None], size, mode="bilinear", align_corners=False)[0, 0]
         _claim(labels, best, full, channel)
     return labels
+
+
+def upsampled_labels_at_once(
+    logits_Khw: Tensor, channels: Sequence[int], size: tuple[int, int], elements: int = _UPSAMPLED_ELEMENTS
+) -> Tensor:
+    """What `upsampled_labels` gives, many channels in one call."""
+    best = torch.full(size, -torch.inf, device=logits_Khw.device)
+    index = torch.zeros(size, dtype=torch.int64, device=best.device)
+    most = max(1, elements // best.numel())
+    for first in range(0, len(logits_Khw), most):
+        part = logits_Khw[None, first : first + most]
+        score, place = F.interpolate(part, size, mode="bilinear", align_corners=False)[0].max(dim=0)
+        index = torch.where(score > best, first + place, index)
+        best = torch.maximum(best, score)
+    return torch.as_tensor(channels, dtype=torch.int32, device=best.device)[index]
 
 
 def _claim(labels: Tensor, best: Tensor, score: Tensor, channel: int) -> None:

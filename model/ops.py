@@ -73,13 +73,24 @@ def add(x: Tensor, y: Tensor) -> Tensor:
 
 
 def top2(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """The largest and the second largest along `dim`, which falls away; it has at least two entries."""
+    """The largest and the second largest along `dim`, which falls away; it has at least two entries.
+
+    On a GPU in as many calls whatever their number; `topk` takes a block of threads for each pixel there.
+    """
+    if x.device.type != "cpu":
+        return top2_at_once(x, dim)
     first, *others = x.unbind(dim)
     best, second = first, torch.full_like(first, -torch.inf)
     for other in others:
         second = torch.maximum(second, torch.minimum(best, other))
         best = torch.maximum(best, other)
     return best, second
+
+
+def top2_at_once(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """What `top2` gives, over all entries in one call."""
+    best, index = x.max(dim=dim, keepdim=True)
+    return best.squeeze(dim), x.scatter(dim, index, -torch.inf).amax(dim=dim)
 
 
 def window_max(x: Tensor, window: int) -> Tensor:

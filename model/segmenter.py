@@ -2,7 +2,7 @@
 
     segmenter = VideoSegmenter(network, config, object_ids=(1, 2))
     for frame in video:
-        result = segmenter.step(frame, prompt)
+        result = segmenter.step(frame, prompt)    # submit(frame, prompt), and collect() what comes of it
 
 A step encodes the frame, reads the bank, decodes and refines, merges the prompt in, memorizes what is there, and
 lets the bank absorb it; where things were is a hint to the next step. Live use, batch runs, evaluation and validation
@@ -12,7 +12,7 @@ Legend: H, W native size; h, w network size (`max_side`); K channels = backgroun
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -31,15 +31,19 @@ from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_la
 from model.matcher import WORKSPACE_ELEMENTS
 from model.network import AFBURR, with_weights_in
 from model.ops import one_hot
+from model.parcel import Parcel
 from model.place import hint, seen
-from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, FrameStatistics, ObjectStatistics, Prompt
-from model.runtime import flushed_denormals
+from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, ObjectStatistics, Prompt
+from model.runtime import exact_products, flushed_denormals
 from model.state import PlaceState, SegmenterState
-from model.uncertainty import ambiguity, frame_statistics, object_uncertainty
+from model.uncertainty import ambiguity, as_frame_statistics, frame_values, object_values
 
 Precision = Literal["fp32", "bf16", "fp16"]
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _MOST_ENLARGED = 2.0
+_NOT_FINITE = "the network's scores are not finite"
+_STATISTICS_ELEMENTS = 1 << 23
+"""Pixels of objects that go together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,21 +79,56 @@ class _Prediction(NamedTuple):
     channels: tuple[int, ...]
     logits_Khw: Tensor
     probability_Khw: Tensor
-    labels_hw: Tensor
+    index_hw: Tensor
+    """Of each pixel the place of its channel in `channels`."""
+    finite: Tensor
+    """[] whether all logits are."""
     r4: Tensor
+
+    @property
+    def labels_hw(self) -> Tensor:
+        """The channels themselves."""
+        return torch.tensor(self.channels, dtype=torch.int32, device=self.index_hw.device)[self.index_hw]
+
+
+class _Submitted(NamedTuple):
+    """A frame under way: what of it lies on the device, and what the host knows."""
+
+    parcel: Parcel
+    """Counts of the bank, labels, what cuts are seen by, and of a prediction what `_statistics` gives."""
+    names: "np.ndarray[tuple[int, ...], np.dtype[np.int32]] | None"
+    """Of the values of the labels, where these are places of channels."""
+    channels: tuple[int, ...]
+    """Of the prediction; none where there is none."""
+    objects: tuple[int, ...]
+    prompted: bool
+    probability_Khw: Tensor | None
 
 
 class VideoSegmenter:
     """Segments one video, frame by frame."""
 
-    def __init__(self, network: AFBURR, config: SegmenterConfig, *, object_ids: Sequence[int] = ()) -> None:
-        """`object_ids`: ids of all prompts to come, as far as known; they size the bank before the first frame."""
+    def __init__(
+        self,
+        network: AFBURR,
+        config: SegmenterConfig,
+        *,
+        object_ids: Sequence[int] = (),
+        together: bool | None = None,
+    ) -> None:
+        """`object_ids`: ids of all prompts to come, as far as known; they size the bank before the first frame.
+
+        `together`: all channels go through all parts in one, and the host asks for nothing before `collect` where no
+        prompt is; None: on a GPU. Masks are those of channels that go alone, to rounding.
+        """
         dtype = AUTOCAST.get(config.precision)
         self._original = network.eval()
         self._network = with_weights_in(network, dtype) if dtype else network
         self._config = config
         self._device = next(network.parameters()).device
-        self._bank = AdaptiveBank(config.bank)
+        self._together = self._device.type != "cpu" if together is None else together
+        self._bank = AdaptiveBank(config.bank, together=self._together)
+        self._submitted: _Submitted | FrameResult | None = None
         self._cuts = ShotCuts()
         self._planned = frozenset(object_ids)
         self._objects: set[int] = set()
@@ -104,10 +143,16 @@ class VideoSegmenter:
         """
         self._config.bank.resolve_budget(self._num_channels(), self._positions(height, width))
 
+    def step(self, frame: Tensor, prompt: Prompt | None = None, *, keep_probabilities: bool = False) -> FrameResult:
+        """Segment the next frame: `submit`, and `collect` at once."""
+        self.submit(frame, prompt, keep_probabilities=keep_probabilities)
+        return self.collect()
+
     @torch.inference_mode()
     @flushed_denormals()
-    def step(self, frame: Tensor, prompt: Prompt | None = None, *, keep_probabilities: bool = False) -> FrameResult:
-        """Segment the next frame.
+    @exact_products()
+    def submit(self, frame: Tensor, prompt: Prompt | None = None, *, keep_probabilities: bool = False) -> None:
+        """Begin with the next frame; a GPU is not waited for, unless there is a prompt.
 
         Args:
             frame: RGB uint8 [3, H, W], any device.
@@ -121,12 +166,25 @@ class VideoSegmenter:
             BudgetTooSmall: the bank's budget cannot hold this many objects of this size.
         """
         _check(frame, prompt)
+        if self._submitted is not None:
+            raise RuntimeError("collect() the frame before first")
         with translate_out_of_memory():
-            result = self._segment(frame, prompt, keep_probabilities)
+            self._submitted = self._segment(frame, prompt, keep_probabilities)
         self._step += 1
-        return result
 
-    def _segment(self, frame: Tensor, prompt: Prompt | None, keep_probabilities: bool) -> FrameResult:
+    def collect(self) -> FrameResult:
+        """What came of the frame that was submitted; waits for it, once.
+
+        Raises:
+            NonFinite, OutOfMemory: as `submit`, which a GPU has not told yet.
+        """
+        submitted, self._submitted = self._submitted, None
+        if submitted is None:
+            raise RuntimeError("submit() a frame first")
+        with translate_out_of_memory():
+            return submitted if isinstance(submitted, FrameResult) else self._result(submitted)
+
+    def _segment(self, frame: Tensor, prompt: Prompt | None, keep_probabilities: bool) -> _Submitted | FrameResult:
         height, width = frame.shape[-2:]
         if prompt is None and not self._objects:
             nothing = np.zeros((height, width), np.int32)
@@ -135,17 +193,34 @@ class VideoSegmenter:
         self._objects.update(prompt.object_ids if prompt else ())
         self._bank.begin_frame(channels=self._num_channels(), positions=self._positions(height, width), step=self._step)
         prediction = self._predict(picture) if len(self._bank.channels) > 1 else None
-        frame_stats, object_stats = self._statistics(prediction)
-        labels = self._native_labels(prediction, prompt, height, width)
+        found = _statistics(prediction, together=self._together) if prediction else []
+        labels, names = self._native_labels(prediction, prompt, height, width)
         self._settle(picture, prediction, prompt)
-        return FrameResult(
-            labels=labels,
-            objects=object_stats,
-            statistics=frame_stats,
-            bank=self._bank.statistics(),
+        return _Submitted(
+            parcel=Parcel([self._bank.counts(), labels, self._look(picture, prediction), *found]),
+            names=names,
+            channels=prediction.channels if prediction else (),
+            objects=tuple(sorted(self._objects)),
             prompted=prompt is not None,
-            shot_cut=self._cuts.add(self._look(picture, prediction)),
-            probabilities=_as_numpy(prediction) if keep_probabilities else None,
+            probability_Khw=prediction.probability_Khw if prediction and keep_probabilities else None,
+        )
+
+    def _result(self, submitted: _Submitted) -> FrameResult:
+        counts, labels, appearance, *found = submitted.parcel.opened(submitted.parcel.fetch())
+        if found and not found[0]:
+            with suppress(NonFinite):  # of the features that such scores lead to
+                self._bank.settle(counts.tolist())
+            raise NonFinite(_NOT_FINITE)
+        probability = submitted.probability_Khw
+        values = dict(zip(submitted.channels[1:], found[2].tolist(), strict=True)) if found else {}
+        return FrameResult(
+            labels=labels if submitted.names is None else submitted.names[labels],
+            objects=tuple(_object_statistics(i, values.get(i)) for i in submitted.objects),
+            statistics=as_frame_statistics(found[1].tolist()) if found else None,
+            bank=self._bank.settle(counts.tolist()),
+            prompted=submitted.prompted,
+            shot_cut=self._cuts.add(appearance),
+            probabilities=None if probability is None else probability.cpu().numpy(),
         )
 
     def _num_channels(self) -> int:
@@ -177,19 +252,18 @@ class VideoSegmenter:
             )
         self._bank.credit(found.use[0])
         logits = found.logits[0]
-        if not bool(torch.isfinite(logits).all()):
-            raise NonFinite("the network's scores are not finite")
+        finite = torch.isfinite(logits).all()
+        if not self._together and not finite:
+            raise NonFinite(_NOT_FINITE)
         probability = torch.softmax(logits, dim=0)
-        return _Prediction(channels, logits, probability, best_labels(logits, channels), found.r4)
+        return _Prediction(channels, logits, probability, best_labels(logits, range(len(channels))), finite, found.r4)
 
-    def _look(
-        self, picture: Tensor, prediction: _Prediction | None
-    ) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    def _look(self, picture: Tensor, prediction: _Prediction | None) -> Tensor:
         """What the frame is compared with others by [D]."""
         if prediction is not None:
-            return look(picture, prediction.r4).cpu().numpy()
+            return look(picture, prediction.r4)
         with self._autocast():
-            return look(picture, self._network.coarse_features(picture)).cpu().numpy()
+            return look(picture, self._network.coarse_features(picture))
 
     def _hint(self, channels: tuple[int, ...], picture: Tensor) -> Tensor | None:
         """Where the channels were in the last frame; None where nothing was or the picture had another size."""
@@ -205,28 +279,21 @@ class VideoSegmenter:
         dtype = AUTOCAST.get(self._config.precision)
         return torch.autocast(self._device.type, dtype) if dtype else nullcontext()
 
-    def _statistics(
-        self, prediction: _Prediction | None
-    ) -> tuple[FrameStatistics | None, tuple[ObjectStatistics, ...]]:
-        if prediction is None:
-            unknown = (ObjectStatistics(object_id=i, score=None, uncertainty=None) for i in sorted(self._objects))
-            return None, tuple(unknown)
-        u_hw = ambiguity(prediction.probability_Khw, dim=0)[0]
-        objects = tuple(_object_statistics(i, prediction, u_hw) for i in sorted(self._objects))
-        return frame_statistics(prediction.probability_Khw, u_hw), objects
-
     def _native_labels(
         self, prediction: _Prediction | None, prompt: Prompt | None, height: int, width: int
-    ) -> "np.ndarray[tuple[int, ...], np.dtype[np.int32]]":
+    ) -> "tuple[Tensor, np.ndarray[tuple[int, ...], np.dtype[np.int32]] | None]":
+        """Labels [H, W]; without a prompt places of channels, in few bytes, and the channels."""
         if prediction is None:
             predicted = torch.zeros(height, width, dtype=torch.int32, device=self._device)
-        elif prediction.labels_hw.shape == (height, width):
-            predicted = prediction.labels_hw
+            channels: tuple[int, ...] = (BACKGROUND,)
         else:
-            predicted = upsampled_labels(prediction.logits_Khw, prediction.channels, (height, width))
-        if prompt is not None:
-            predicted = merged_labels(predicted, self._prompt_labels(prompt), prompt.object_ids)
-        return predicted.cpu().numpy()
+            predicted, channels = prediction.index_hw, prediction.channels
+            if predicted.shape != (height, width):
+                predicted = upsampled_labels(prediction.logits_Khw, range(len(channels)), (height, width))
+        if prompt is None:
+            return predicted.to(torch.uint8 if len(channels) <= 256 else torch.int16), np.array(channels, np.int32)
+        named = torch.tensor(channels, dtype=torch.int32, device=self._device)[predicted]
+        return merged_labels(named, self._prompt_labels(prompt), prompt.object_ids), None
 
     def _prompt_labels(self, prompt: Prompt) -> Tensor:
         return torch.tensor(prompt.labels, device=self._device)
@@ -237,26 +304,37 @@ class VideoSegmenter:
             labels = self._network_labels(picture, prediction, prompt)
             channels: tuple[int, ...] = (BACKGROUND, *sorted(self._objects))
             masks, annotated = one_hot(labels, channels), {BACKGROUND, *prompt.object_ids}
+            present_K = masks.flatten(1).any(dim=1)
         elif prediction is not None:
-            labels, channels = prediction.labels_hw, prediction.channels
-            masks, annotated = prediction.probability_Khw, set()
+            channels, masks, annotated = prediction.channels, prediction.probability_Khw, set()
+            present_K = _present(prediction)
         else:
             return
         if prompt is not None or self._step % self._config.memory_every == 0:
-            self._memorize(picture, channels, masks, labels, annotated)
+            self._memorize(picture, channels, masks, present_K, annotated)
         # A correction is no movement.
         before = self._places.of(channels) if self._places and prompt is None else None
         self._places = PlaceState(channels, (picture.shape[-2], picture.shape[-1]), seen(masks, before))
 
     def _memorize(
-        self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, labels: Tensor, annotated: set[int]
+        self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, present_K: Tensor, annotated: set[int]
     ) -> None:
-        stored = [k for k, channel in enumerate(channels) if self._storable(channel, labels)]
+        """`annotated` is empty where there is no prompt."""
+        stored = list(range(len(channels)))
+        if annotated or not self._together:
+            stored = [k for k, present in enumerate(present_K.tolist()) if self._storable(channels[k], present)]
+            masks = masks[stored]
         if not stored:
             return
         with self._autocast():
-            ((rows,),) = self._network.memorize(picture, masks[None, stored], chunk=self._config.object_chunk)
-        self._bank.absorb([channels[k] for k in stored], rows, step=self._step, annotated=annotated)
+            ((rows,),) = self._network.memorize(picture, masks[None], chunk=self._config.object_chunk)
+        self._bank.absorb(
+            [channels[k] for k in stored],
+            rows,
+            step=self._step,
+            annotated=annotated,
+            present_K=present_K if self._together and not annotated and not self._config.bank.store_empty else None,
+        )
 
     def _network_labels(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt) -> Tensor:
         """The merged labels of a prompted frame at network size."""
@@ -265,14 +343,16 @@ class VideoSegmenter:
         predicted = prediction.labels_hw if prediction else torch.zeros_like(given)
         return merged_labels(predicted, given, prompt.object_ids)
 
-    def _storable(self, channel: int, labels_hw: Tensor) -> bool:
+    def _storable(self, channel: int, present: bool) -> bool:
         """An object that is not in the frame stores nothing; the background must have rows to be matched with."""
         if self._config.bank.store_empty or (channel == BACKGROUND and BACKGROUND not in self._bank.channels):
             return True
-        return bool((labels_hw == channel).any())
+        return present
 
     def state(self) -> SegmenterState:
         """All that `restore` needs to go on with the next frame; it stays as it is when this segmenter goes on."""
+        if self._submitted is not None:
+            raise RuntimeError("collect() the frame that was submitted")
         return SegmenterState(
             settings=effective(self._config),
             weights=self._weights,
@@ -317,16 +397,26 @@ def _check(frame: Tensor, prompt: Prompt | None) -> None:
         raise ValueError(f"a prompt speaks for objects, never for 0 (background) or {VOID} (void)")
 
 
-def _object_statistics(object_id: int, prediction: _Prediction, u_hw: Tensor) -> ObjectStatistics:
-    if object_id not in prediction.channels:
+def _present(prediction: _Prediction) -> Tensor:
+    """[K] whether a channel has a pixel."""
+    present_K = torch.zeros(len(prediction.channels), dtype=torch.bool, device=prediction.index_hw.device)
+    return present_K.index_fill_(0, prediction.index_hw.flatten().long(), True)
+
+
+def _statistics(prediction: _Prediction, *, together: bool) -> list[Tensor]:
+    """Whether the scores are finite, `frame_values`, and `object_values` of all objects."""
+    probability_Khw, index_hw = prediction.probability_Khw, prediction.index_hw
+    u_hw = ambiguity(probability_Khw, dim=0)[0]
+    values = []
+    number_K = torch.arange(len(probability_Khw), dtype=index_hw.dtype, device=index_hw.device)
+    most = max(1, _STATISTICS_ELEMENTS // index_hw.numel()) if together else 1
+    for probability, number in zip(probability_Khw[1:].split(most), number_K[1:].split(most), strict=True):
+        values.append(object_values(probability, index_hw == number[:, None, None], u_hw))
+    return [prediction.finite, frame_values(probability_Khw, u_hw), torch.cat(values)]
+
+
+def _object_statistics(object_id: int, values: Sequence[float] | None) -> ObjectStatistics:
+    if values is None:
         return ObjectStatistics(object_id=object_id, score=None, uncertainty=None)
-    mask = prediction.labels_hw == object_id
-    probability = prediction.probability_Khw[prediction.channels.index(object_id)]
-    pixels = mask.sum()
-    score = (probability * mask).sum() / pixels
-    values = torch.stack([pixels.float(), score, object_uncertainty(u_hw, mask)]).tolist()
-    return ObjectStatistics(object_id=object_id, score=values[1] if values[0] else None, uncertainty=values[2])
-
-
-def _as_numpy(prediction: _Prediction | None) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]] | None":
-    return None if prediction is None else prediction.probability_Khw.cpu().numpy()
+    pixels, score, uncertainty = values
+    return ObjectStatistics(object_id=object_id, score=score if pixels else None, uncertainty=uncertainty)

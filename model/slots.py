@@ -154,17 +154,22 @@ def _moved(old_KNC: Tensor, mean_KNC: Tensor, rate: float, keep_norm: bool) -> T
     return norm * (F.normalize(direction, dim=2) if keep_norm else direction)
 
 
-def place(slots: Slots, novel_KN: Tensor, similarity_KN: Tensor, *, step: int, room: int) -> Placed:
+def place(slots: Slots, novel_KN: Tensor, similarity_KN: Tensor, *, step: int, filled: int, protected: int) -> Placed:
     """Slots for the novel rows: the empty ones first, then of rows that are not protected the least used for its age.
 
-    Of novel rows that do not fit those least similar to the bank are kept; at least `room` always do.
+    Of novel rows that do not fit those least similar to the bank are kept. At most `filled` slots of a channel hold
+    rows, and at most `protected` of these are safe: what that rules out is not looked at.
     """
+    last, entering = slots.order.shape[1] - 1, novel_KN.shape[1]
+    if filled + entering <= last + 1:  # nothing is evicted
+        rank = novel_KN.cumsum(dim=1) - 1
+        slot = (num_rows(slots)[:, None] + rank).clamp(min=0, max=last)
+        return Placed(slot, novel_KN, torch.zeros_like(novel_KN))
     worth = _worth(slots, step=step, empty=_EMPTY)
-    ranked = _ranked(worth, slots.order)
-    if room < novel_KN.shape[1]:
+    if last + 1 - min(filled, protected) < entering:
         novel_KN = _least_similar(novel_KN, similarity_KN, (worth < torch.inf).sum(dim=1))
-    rank = (novel_KN.cumsum(dim=1) - 1).clamp(min=0, max=ranked.shape[1] - 1)
-    slot = ranked.gather(1, rank)
+    rank = (novel_KN.cumsum(dim=1) - 1).clamp(min=0, max=last)
+    slot = _ranked(worth, slots.order).gather(1, rank)
     return Placed(slot, novel_KN, novel_KN & (at(slots.order, slot) >= 0))
 
 

@@ -18,7 +18,7 @@ from model.place import Place
 from model.slots import inserted
 from model.tensor_file import pack, unpack
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 """Raised by hand when a state of before can no longer be gone on with."""
 _HEADER = "segmenter"
 _PLACES = "places"

@@ -8,6 +8,7 @@ Legend: B batch, K channels (background + objects), h w network size without pad
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -55,12 +56,21 @@ def confidence_loss(logits_BKhw: Tensor, labels_Bhw: Tensor, *, weight: float = 
 
 def frame_statistics(probability_Khw: Tensor, u_hw: Tensor) -> FrameStatistics:
     """What `frames` reports of one frame; percentiles by nearest rank."""
+    return as_frame_statistics(frame_values(probability_Khw, u_hw).tolist())
+
+
+def frame_values(probability_Khw: Tensor, u_hw: Tensor) -> Tensor:
+    """[7] for `as_frame_statistics`, on the device."""
     u = u_hw.flatten()
     best, second = top2(probability_Khw, dim=0)
     entropy = -torch.xlogy(probability_Khw, probability_Khw).sum(dim=0)
-    spread = [u.mean(), _percentile(u, 0.5), _percentile(u, 0.95), u.max(), (u > 0.5).float().mean()]
-    values = torch.stack([*spread, (best - second).mean(), entropy.mean()])
-    mean, p50, p95, largest, fraction, margin, nats = values.tolist()  # one transfer from the device
+    spread = [u.mean(), *percentiles(u, (0.5, 0.95)), u.max(), (u > 0.5).float().mean()]
+    return torch.stack([*spread, (best - second).mean(), entropy.mean()])
+
+
+def as_frame_statistics(values: Sequence[float]) -> FrameStatistics:
+    """What `frame_values` says."""
+    mean, p50, p95, largest, fraction, margin, nats = values
     return FrameStatistics(
         uncertainty_mean=mean,
         uncertainty_p50=p50,
@@ -72,16 +82,28 @@ def frame_statistics(probability_Khw: Tensor, u_hw: Tensor) -> FrameStatistics:
     )
 
 
-def _percentile(values: Tensor, q: float) -> Tensor:
-    return values.kthvalue(max(1, math.ceil(q * values.numel()))).values
+def percentiles(values: Tensor, shares: Sequence[float], *, by_sort: bool | None = None) -> list[Tensor]:
+    """By nearest rank. `by_sort`, as on a GPU: selecting takes one block of threads there for all values."""
+    ranks = [max(1, math.ceil(share * values.numel())) for share in shares]
+    if values.device.type == "cpu" if by_sort is None else not by_sort:
+        return [values.kthvalue(rank).values for rank in ranks]
+    ordered = values.sort().values
+    return [ordered[rank - 1] for rank in ranks]
+
+
+def object_values(probability_Nhw: Tensor, mask_Nhw: Tensor, u_hw: Tensor) -> Tensor:
+    """[N, 3] of some objects: pixels, mean probability inside the mask, mean U over the dilated mask."""
+    pixels_N = mask_Nhw.sum(dim=(1, 2))
+    score_N = (probability_Nhw * mask_Nhw).sum(dim=(1, 2)) / pixels_N
+    return torch.stack([pixels_N.float(), score_N, object_uncertainty(u_hw, mask_Nhw)], dim=1)
 
 
 def object_uncertainty(u_hw: Tensor, mask_hw: Tensor) -> Tensor:
     """Mean U over the mask dilated by ceil(0.008 x diagonal) pixels (a square), so that its border counts.
 
-    An object that is nowhere may hide anywhere: with an empty mask it is the mean over the frame.
+    An object that is nowhere may hide anywhere: with an empty mask it is the mean over the frame. Of [..., h, w]: each.
     """
-    radius = math.ceil(0.008 * math.hypot(*mask_hw.shape))
+    radius = math.ceil(0.008 * math.hypot(*mask_hw.shape[-2:]))
     grown = window_max(mask_hw.float(), 2 * radius + 1)
-    total = grown.sum()
-    return torch.where(total > 0, (u_hw * grown).sum() / total.clamp(min=1), u_hw.mean())
+    total = grown.sum(dim=(-2, -1))
+    return torch.where(total > 0, (u_hw * grown).sum(dim=(-2, -1)) / total.clamp(min=1), u_hw.mean())

@@ -31,8 +31,8 @@ def by_mean(setup: Setup) -> Section:
     setup.tell("means of merges")
     generator = torch.Generator().manual_seed(0)
     width = setup.network.key_value.value.out_channels
-    values = torch.randn(setup.positions, width, generator=generator).to(setup.device)
-    index = torch.randint(_TARGETS, (setup.positions,), generator=generator).to(setup.device)
+    values = torch.randn(1, setup.positions, width, generator=generator).to(setup.device)
+    index = torch.randint(_TARGETS, (1, setup.positions), generator=generator).to(setup.device)
     backends: list[SegmentMeanBackend] = ["torch"]
     if importlib.util.find_spec("torch_scatter"):
         backends.append("torch-scatter")
@@ -43,7 +43,7 @@ def by_mean(setup: Setup) -> Section:
 
 
 def _cost(backend: SegmentMeanBackend, values: torch.Tensor, index: torch.Tensor) -> MeanCost:
-    expected, found = (segment_mean(values, index, name)[1] for name in ("torch", backend))
+    expected, found = (segment_mean(values, index, name)[0] for name in ("torch", backend))
     return MeanCost(
         backend=backend,
         seconds=min(_seconds(backend, values, index) for _ in range(_ROUNDS)),

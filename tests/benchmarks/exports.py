@@ -135,15 +135,21 @@ def _put(folder: Path, video_id: str, name: str, table: pa.Table) -> FileRecord:
 def measure(folder: Path, name: str) -> None:
     """In a process of its own: prints CPU seconds, peak memory and bytes."""
     asked = Asked(selection=Selection(), manifest=str(folder / "manifest.jsonl"))
-    before = resource.getrusage(resource.RUSAGE_SELF)
+    before, peak_before = resource.getrusage(resource.RUSAGE_SELF), _peak_mb()
     written = export(str(folder / "out"), name, str(folder / "to" / name), asked, workers=1)
     after = resource.getrusage(resource.RUSAGE_SELF)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     size = sum(path.stat().st_size for path in (folder / "to" / name).rglob("*") if path.is_file())
     sys.stdout.write(
         f"| {name} | {written.object_frames:,} | {seconds:.0f} s | {1e6 * seconds / written.object_frames:.0f} us "
-        f"| {after.ru_maxrss / 1024:.0f} MB, {before.ru_maxrss / 1024:.0f} before | {size / 1e6:.0f} MB |\n"
+        f"| {_peak_mb():.0f} MB, {peak_before:.0f} before | {size / 1e6:.0f} MB |\n"
     )
+
+
+def _peak_mb() -> float:
+    """Peak memory so far; what `getrusage` tells begins with that of the process which started this one."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

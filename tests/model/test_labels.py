@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
+from model.labels import (
+    best_labels,
+    best_labels_at_once,
+    merged_labels,
+    shrunk_labels,
+    upsampled_labels,
+    upsampled_labels_at_once,
+)
 from tests.model.builders import box, wavy_logits
 
 LARGE, SMALL = (128, 192), (64, 96)
@@ -36,16 +43,19 @@ def points(*places: tuple[int, int], first_id: int = 1) -> Tensor:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_best_score_gives_the_label(seed: int) -> None:
     scores = wavy_logits(4, seed=seed)
-    best = best_labels(scores, IDS)
-    assert best.dtype == torch.int32
-    assert torch.equal(best.long(), torch.tensor(IDS)[scores.argmax(0)])
+    for best in (best_labels(scores, IDS), best_labels_at_once(scores, IDS)):
+        assert best.dtype == torch.int32
+        assert torch.equal(best.long(), torch.tensor(IDS)[scores.argmax(0)])
 
 
 @pytest.mark.parametrize("size", [(128, 192), (50, 61), (32, 48)])
 def test_upsampled_labels_are_the_argmax_of_all_upsampled_scores(size: tuple[int, int]) -> None:
     scores = wavy_logits(4, (32, 48))
     full = F.interpolate(scores[None], size, mode="bilinear", align_corners=False)[0]
-    assert torch.equal(upsampled_labels(scores, IDS, size).long(), torch.tensor(IDS)[full.argmax(0)])
+    expected = torch.tensor(IDS)[full.argmax(0)].int()
+    assert torch.equal(upsampled_labels(scores, IDS, size), expected)
+    for elements in (1, 2 * full[0].numel(), 1 << 25):
+        assert torch.equal(upsampled_labels_at_once(scores, IDS, size, elements), expected)
 
 
 def test_ties_go_to_the_lower_id() -> None:
@@ -53,7 +63,9 @@ def test_ties_go_to_the_lower_id() -> None:
     tied[0, :, :4] = -1
     expected = labels([[2, 2, 2, 2, 0, 0, 0, 0]] * 8)
     assert torch.equal(best_labels(tied, (0, 2, 9)), expected)
+    assert torch.equal(best_labels_at_once(tied, (0, 2, 9)), expected)
     assert torch.equal(upsampled_labels(tied, (0, 2, 9), (8, 8)), expected)
+    assert torch.equal(upsampled_labels_at_once(tied, (0, 2, 9), (8, 8)), expected)
 
 
 def test_scores_are_left_as_they_are() -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 from model.checkpoint import fingerprint
 from model.network import AFBURR, PRESETS, untrained, with_weights_in
 from model.ops import one_hot
+from model.place import hint, seen
 from model.slots import Rows
 from model.uncertainty import confidence_loss
 from tests.model.builders import clip, copy_of, follow, network, pictures, prompt, segmenter
@@ -102,7 +103,8 @@ def back_propagate(trained: AFBURR, size: int) -> None:
     """Two frames of a clip as training goes through them."""
     picture, masks, labels = scene(3, height=size, width=size)
     first = trained.memorize(picture[:1], masks[:1])
-    predicted = torch.softmax(trained.segment(picture[1:2], first).logits, dim=1)
+    told = hint(seen(masks[0]))[None] if trained.takes_hints else None
+    predicted = torch.softmax(trained.segment(picture[1:2], first, hint_BKCyx=told).logits, dim=1)
     second = trained.memorize(picture[1:2], predicted)
     logits = trained.segment(picture[2:3], both(first, second)).logits
     confidence_loss(logits, labels[2:3]).total.backward()

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 import torch
@@ -90,3 +91,31 @@ def test_keeping_memory_twice_does_no_harm() -> None:
     keep_memory()
     keep_memory()
     assert float(torch.ones(1000).sum()) == 1000
+
+
+GPU_PRODUCTS: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+
+
+@pytest.fixture
+def rounded_products() -> Iterator[None]:
+    """A process that has chosen TF32."""
+    before = [setting.allow_tf32 for setting in GPU_PRODUCTS]
+    for setting in GPU_PRODUCTS:
+        setting.allow_tf32 = True
+    yield
+    for setting, allowed in zip(GPU_PRODUCTS, before, strict=True):
+        setting.allow_tf32 = allowed
+
+
+@pytest.mark.usefixtures("rounded_products")
+def test_float32_is_float32_on_a_gpu_while_a_frame_is_segmented() -> None:
+    seen: list[bool] = []
+
+    class Watching(ScriptedNetwork):
+        def memorize(self, *arguments: object, **options: object) -> object:  # type: ignore[override]
+            seen.extend(setting.allow_tf32 for setting in GPU_PRODUCTS)
+            return super().memorize(*arguments, **options)  # type: ignore[arg-type]
+
+    VideoSegmenter(Watching(), native()).step(blank()[0], prompt(box(10, 40, 20, 60)))
+    assert seen == [False, False]
+    assert all(setting.allow_tf32 for setting in GPU_PRODUCTS)

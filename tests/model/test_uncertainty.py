@@ -17,6 +17,8 @@ from model.uncertainty import (
     confidence_loss,
     frame_statistics,
     object_uncertainty,
+    object_values,
+    percentiles,
     uncertainty_loss,
 )
 
@@ -76,6 +78,24 @@ def test_frame_statistics_of_a_map_made_by_hand() -> None:
     assert found.uncertain_fraction == pytest.approx(0.5)
     assert found.margin == pytest.approx((0 + 1 + 0.5 + 0.8) / 4)
     assert found.entropy == pytest.approx(sum(entropies) / 4, rel=1e-5)
+
+
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 50))
+def test_percentiles_of_a_gpu_are_those_of_the_cpu(seed: int, count: int) -> None:
+    values = torch.randint(0, 9, (count,), generator=torch.Generator().manual_seed(seed)).float()
+    shares = (0.01, 0.5, 0.95, 1.0)
+    assert percentiles(values, shares, by_sort=True) == percentiles(values, shares)
+
+
+def test_values_of_several_objects_are_those_of_each() -> None:
+    p = probabilities(3, 4)
+    u, masks = ambiguity(p, dim=0)[0], p[1:] > 0.2
+    masks[1] = False
+    found = object_values(p[1:], masks, u)
+    for number in range(3):
+        alone = object_values(p[1 + number : 2 + number], masks[number : number + 1], u)
+        torch.testing.assert_close(found[number], alone[0], equal_nan=True)
+    assert float(found[1, 2]) == pytest.approx(float(u.mean()))
 
 
 def test_percentiles_are_nearest_ranks() -> None:

@@ -34,8 +34,10 @@ class Stalls:
     def __init__(self, of: Callable[[str, str], Stall | None]) -> None:
         """`of` is called with the operation (`operation_of`) and path of each request as they come."""
         self.waited_s: list[float] = []
+        self.begun = 0
+        """Requests that were held up."""
         self.held = 0
-        """Requests that are held up, or handed on late."""
+        """Requests that are held up now, or handed on late."""
         self.over = threading.Event()
         """Nothing is held up any more."""
         self._of = of
@@ -49,6 +51,7 @@ class Stalls:
     def holding(self) -> Iterator[None]:
         with self._lock:
             self.held += 1
+            self.begun += 1
         try:
             yield
         finally:

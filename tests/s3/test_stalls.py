@@ -51,11 +51,6 @@ class Cases:
     seen: dict[str, Counter[str]] = field(default_factory=dict)
     """Of armed outputs."""
 
-    def has_met(self, output: str) -> bool:
-        """Whether the request came that was to be held up."""
-        case = self.armed[output]
-        return self.seen[output][case.operation] >= case.nth
-
     def of(self, operation: str, path: str) -> Stall | None:
         match = _OUTPUT.search(path)
         if match is None or (case := self.armed.get(match[0])) is None:
@@ -127,9 +122,8 @@ def hold_all(room: Room, cases: list[Case], longest_s: float) -> None:
     """Nobody waits for longer than that, and nothing is lost then, when what was late has arrived, and in the end."""
     with ThreadPoolExecutor(TOGETHER) as threads:
         outputs = list(threads.map(room.superseded, cases))
-        # How often a lease is refreshed depends on the time that a run takes.
-        met = sum(room.cases.has_met(output) for output in outputs)
-        assert len(room.stalls.waited_s) == met >= 0.95 * len(cases)
+        # Not all come: how often a lease is refreshed depends on the time that a run takes.
+        assert len(room.stalls.waited_s) == room.stalls.begun >= 0.95 * len(cases)
         assert max(room.stalls.waited_s) < longest_s
         for output in outputs:
             assert check_readers(Store(f"s3://{BUCKET}/{output}")) == VIDEOS

@@ -14,6 +14,7 @@ from jobs.datasets.annotations.sources import Source
 from jobs.datasets.listing import few
 from model.result import VOID
 from pipeline.errors import InvalidInput, InvalidPrompt
+from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.input.objects import PromptObject
 
@@ -27,7 +28,13 @@ class _Frame:
     source: Source
 
     def size(self) -> Size:
-        return self.frame.size or self.source.size_of(self.index)
+        size = self.frame.size or self.source.size_of(self.index)
+        if min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
+            raise InvalidInput(
+                f"{self.frame.drawn[0].where}: its picture has the size {list(size)} (height, width) by the file; "
+                f"correct it, at most {MAX_PIXELS} pixels are read"
+            )
+        return size
 
 
 def has_objects(video: AnnotatedVideo) -> bool:

@@ -191,6 +191,14 @@ def test_bad_annotations_are_named(tmp_path: Path, change: dict[str, Any], messa
     assert not (tmp_path / "built.jsonl").exists()
 
 
+@pytest.mark.parametrize("side", [1 << 70, 10_000_000, 0, "31"])
+def test_sizes_that_no_picture_has_are_refused(tmp_path: Path, side: object) -> None:
+    found = content({"segmentation": [SQUARE]})
+    found["images"][0]["height"] = side
+    with pytest.raises(InvalidInput, match=r"annotation 1: its picture has the size|image 1: height and width are"):
+        built("coco", dataset(tmp_path, found), tmp_path)
+
+
 def test_missing_pictures_are_named(tmp_path: Path) -> None:
     names = ("walk/0.png", "walk/1.png", "walk/2.png")
     found = content(*({"image_id": n, "segmentation": [SQUARE]} for n in (1, 2, 3)), names=names)
