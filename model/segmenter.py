@@ -312,8 +312,12 @@ class VideoSegmenter:
             return
         if prompt is not None or self._step % self._config.memory_every == 0:
             self._memorize(picture, channels, masks, present_K, annotated)
-        # A correction is no movement.
-        before = self._places.of(channels) if self._places and prompt is None else None
+        if self._network.takes_hints:
+            self._see(picture, channels, masks, prompted=prompt is not None)
+
+    def _see(self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, *, prompted: bool) -> None:
+        """Keep where the channels are; a correction is no movement."""
+        before = self._places.of(channels) if self._places and not prompted else None
         self._places = PlaceState(channels, (picture.shape[-2], picture.shape[-1]), seen(masks, before))
 
     def _memorize(

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from model.ops import SegmentMeanBackend, segment_mean
 
-MOST_POSITIONS = 1 << 20
+_POSITION_BITS = 20
+MOST_POSITIONS = 1 << _POSITION_BITS
 """Of one frame: what `order` counts for a step."""
 _EMPTY = -1
 _CORRELATION_ELEMENTS = 1 << 23
@@ -106,7 +107,7 @@ def _channel(slot_KN: Tensor) -> Tensor:
 
 def inserted(order: Tensor) -> Tensor:
     """The step at which a row was appended."""
-    return order >> 20
+    return order >> _POSITION_BITS
 
 
 def num_rows(slots: Slots) -> Tensor:

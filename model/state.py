@@ -104,7 +104,7 @@ class SegmenterState:
     """Objects prompted so far."""
     bank: BankState
     places: PlaceState | None
-    """None before the first prompt."""
+    """None before the first prompt, and for a network that takes no hints."""
     cuts: CutState
 
     def check(self, *, settings: Mapping[str, object], weights: str) -> None:

@@ -8,17 +8,15 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from jobs.datasets import listing
 from jobs.datasets.annotations.annotated import AnnotatedFrame, AnnotatedVideo, Size
 from jobs.datasets.annotations.registry import READERS
-from jobs.datasets.annotations.shapes import of_mask
+from jobs.datasets.annotations.shapes import absent_object, of_mask
 from jobs.datasets.annotations.sources import Source, source_of
 from jobs.datasets.annotations.tasks import has_objects, task_of
 from jobs.datasets.davis import RENUMBERED, annotations, mask_files
 from jobs.datasets.masks import read_labels
+from model.metrics import region_similarity
 from model.result import Labels
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import PromptSource, VideoTask, read_manifest, write_manifest
@@ -66,8 +64,8 @@ def correct(
     `layout`: one of LAYOUTS. `run`: what `segment` wrote; objects that are in a frame as it found them are no
     corrections. `new_objects`: objects may have ids that the video had not. On a frame that has a prompt, corrections
     replace what it says of their objects. `binary_masks`: in masks 255 is the object. `metadata.corrections` lists
-    them. Raises InvalidInput that names the video
-    and what to do, InvalidManifest, InvalidPrompt for a mask, StoreUnavailable.
+    them. Raises InvalidInput that names the video and what to do, InvalidManifest, InvalidPrompt for a mask,
+    StoreUnavailable.
     """
     check_format(output)
     if layout not in LAYOUTS:
@@ -94,10 +92,10 @@ class _Corrector:
 
     def __init__(self, tasks: Sequence[VideoTask], run: str | None, *, new_objects: bool, binary_masks: bool) -> None:
         self._tasks = {name: task for task in tasks for name in (safe_name(task.video_id), task.video_id)}
-        self._run = run
         self._found: Mapping[str, CommittedVideo] = {} if run is None else committed_videos(run)
         self._new_objects = new_objects
         self._binary_masks = binary_masks
+        self._known: dict[str, dict[int, int]] = {}
         self.unchanged = 0
 
     def task(self, name: str, where: str) -> VideoTask:
@@ -107,8 +105,13 @@ class _Corrector:
             raise InvalidInput(f"{where}: the manifest has no video {name!r}; it has {known}: rename it, or remove it")
         return self._tasks[name]
 
-    def known(self, task: VideoTask) -> dict[int, int]:
-        """By object of the video the first frame on which it is prompted."""
+    def known(self, task: VideoTask) -> Mapping[int, int]:
+        """By object of the video the first frame on which it is prompted; its masks are read once."""
+        if task.video_id not in self._known:
+            self._known[task.video_id] = self._first_prompts(task)
+        return self._known[task.video_id]
+
+    def _first_prompts(self, task: VideoTask) -> dict[int, int]:
         first: dict[int, int] = {}
         for prompt in task.prompts:
             for object_id in self._ids(prompt):
@@ -158,7 +161,7 @@ class _Corrector:
         given = load_prompts(alone, *size, binary_masks=self._binary_masks)[one.frame_index]
         if before is None or one.has_boxes:
             return one
-        same = {i for i in given.object_ids if _iou(given.labels == i, before == i) >= _SAME_IOU}
+        same = {i for i in given.object_ids if region_similarity(given.labels == i, before == i) >= _SAME_IOU}
         self.unchanged += len(same)
         return self.without(one, same)
 
@@ -244,8 +247,7 @@ def _whole(
 def _with_absent(prompt: PromptSource, ids: Sequence[int], size: Size) -> PromptSource:
     """With those of `ids` that it does not show."""
     shown = {one.object_id for one in prompt.objects}
-    nothing = {"size": list(size), "counts": [size[0] * size[1]]}
-    absent = [PromptObject.of_rle(one, nothing) for one in ids if one not in shown]
+    absent = [absent_object(one, size) for one in ids if one not in shown]
     return replace(prompt, objects=(*absent, *prompt.objects), object_ids=tuple(ids))
 
 
@@ -261,9 +263,3 @@ def _with(task: VideoTask, corrections: Sequence[PromptSource], corrector: _Corr
         prompts=tuple(sorted([*prompts, *corrections], key=lambda one: one.frame_index)),
         metadata={**task.metadata, _METADATA: history},
     )
-
-
-def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """1 where neither has a pixel."""
-    union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 1.0

@@ -96,6 +96,11 @@ def as_object(object_id: int, shape: Shape, size: Size) -> PromptObject:
     return found
 
 
+def absent_object(object_id: int, size: Size) -> PromptObject:
+    """One of which a prompt says that it is not in the picture."""
+    return PromptObject.of_rle(object_id, {"size": list(size), "counts": [size[0] * size[1]]})
+
+
 _MAKE: Mapping[str, Callable[[int, Any], PromptObject]] = {
     "rle": PromptObject.of_rle,
     "polygons": PromptObject.of_polygons,

@@ -117,7 +117,7 @@ def _tracked(video: AnnotatedVideo, source: Source, frames: Sequence[_Frame], ev
         seen |= {track for track in parts if numbers[track] in shown}
         gone = [numbers[track] for track in seen if numbers[track] not in shown] if every_frame else []
         if objects or gone:
-            prompts.append(_prompt(frame, [*(_absent(number, frame.size()) for number in gone), *objects]))
+            prompts.append(_prompt(frame, [*(shapes.absent_object(number, frame.size()) for number in gone), *objects]))
     classes = {numbers[one.track]: one.class_name for frame in reversed(frames) for one in frame.frame.drawn}
     renamed = {str(number): track for track, number in numbers.items() if str(track) != str(number)}
     return _row(video, source, frames, prompts, classes, {"tracks": renamed} if renamed else {})
@@ -198,10 +198,6 @@ def _hidden(layers: Sequence[_Layer]) -> list[_Layer]:
             hidden.append(layer)
         covered = covered | layer.pixels
     return hidden[::-1]
-
-
-def _absent(number: int, size: Size) -> PromptObject:
-    return shapes.as_object(number, {"rle": {"size": list(size), "counts": [size[0] * size[1]]}}, size)
 
 
 def _prompt(frame: _Frame, objects: Sequence[PromptObject]) -> PromptSource:
