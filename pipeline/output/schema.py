@@ -91,7 +91,8 @@ MASKS = _schema(
         ),
     ],
 )
-"""One row per frame and object, from the object's first prompt on; sorted by (frame_index, object_id)."""
+"""One row per frame and object, from the object's first prompt on, filled from behind from the video's first frame on
+(`pipeline.run.both_ways`); sorted by (frame_index, object_id)."""
 
 
 def _statistic(name: str, description: str, unit: str = "0..1") -> pa.Field:
