@@ -15,6 +15,7 @@ from jobs import (
     evaluate,
     export,
     manifest,
+    review,
     segment,
     status,
     train,
@@ -31,6 +32,7 @@ _JOBS = (
 for job in _JOBS:
     app.registered_commands += job.app.registered_commands
 app.add_typer(manifest.app, name="manifest", help="Make manifests.")
+app.add_typer(review.app, name="review", help="Find the masks that a person should look at.")
 
 
 def main() -> None:
