@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from pipeline.errors import UnreadableVideo
@@ -55,6 +56,7 @@ class VideoFile:
         self._bad_since_frame = 0
         self._url = url
         self._max_pixels = max_pixels
+        self._reformatter = VideoReformatter()
         with ExitStack() as stack:
             self._file = stack.enter_context(open_url(url))
             # The decoder's own limit holds where a header says too little; it is generous, for decoders pad.
@@ -121,10 +123,15 @@ class VideoFile:
             index=index,
             name=None,
             timestamp_us=_microseconds(picture.pts, self._stream.time_base),
-            rgb=rotate(np.asarray(picture.to_ndarray(format="rgb24"), np.uint8), self.info.rotation),
+            rgb=rotate(self._rgb(picture), self.info.rotation),
             damaged=self._bad_since_frame > 0,
             bad_packets=self._bad_since_frame,
         )
+
+    def _rgb(self, picture: VideoFrame) -> Rgb:
+        # A reformatter of the picture's own would set up tables and threads for it alone: half of the conversion.
+        converted = self._reformatter.reformat(picture, format="rgb24", threads=1)
+        return np.asarray(converted.to_ndarray(), np.uint8)
 
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
