@@ -1,0 +1,2 @@
+"use strict";
+vosBatch.Video = () => null;
