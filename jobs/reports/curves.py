@@ -14,7 +14,7 @@ MOST_POINTS = 2000
 
 Values = NDArray[np.float64]
 
-FRAME_COLUMNS = ["frame_index", "uncertainty_mean", "uncertainty_p95", "bank_size", "merged", "appended", "evicted"]
+FRAME_COLUMNS = ["frame_index", "bank_size", "merged", "appended", "evicted"]
 OBJECT_COLUMNS = ["frame_index", "object_id", "area", "uncertainty", "score"]
 
 

@@ -55,7 +55,6 @@ def _curves(curves: Curves) -> dict[str, object]:
     return {
         "every": thin.every,
         "frame": curves.frame_T[thin.starts_P].tolist(),
-        "uncertainty_p95": json_numbers(thin.most(of["uncertainty_p95"]), 4),
         "bank": {
             "bank_size": json_numbers(thin.last(of["bank_size"]), 0),
             **{name: json_numbers(thin.most(of[name]), 0) for name in ("merged", "appended", "evicted")},

@@ -50,7 +50,7 @@ class VideoRow:
     cuts: int | None = None
     frames_per_s: float | None = None
     trace: str = ""
-    """The highest uncertainty over time, a character a stretch: 0 to z for 0 to 1, a dot where none is known."""
+    """How bad it is over time (`badness`), a character a stretch: 0 to z for 0 to 1, a dot where nothing is known."""
     note: str = ""
     """Why it failed, or what it needs."""
 
@@ -79,9 +79,15 @@ def row_of(row: Mapping[str, Any], safe: str, curves: Curves, marks: Iterable[Ma
         lost=kinds.count("lost"),
         cuts=kinds.count("cut"),
         frames_per_s=_rounded(row["frames_decoded"] / row["seconds_total"]) if row["seconds_total"] else None,
-        trace=trace_of(curves.worst_uncertainty()),
+        trace=trace_of(badness(curves)),
         note=_need(row["needs_prompt_frame"]),
     )
+
+
+def badness(curves: Curves) -> Values:
+    """Of each frame how far the worst mask's expected J is from 1, or, where none is judged, twice its uncertainty."""
+    expected_j_T = curves.worst_expected_j()
+    return 2 * curves.worst_uncertainty() if np.isnan(expected_j_T).all() else 1 - expected_j_T
 
 
 def _need(frame: int | None) -> str:

@@ -40,7 +40,7 @@ vosBatch.Health = (() => {
     if (!total) return null;
     const names = Object.keys(STAGES).filter((name) => seconds[name] > 0);
     return html`<section class="stages" aria-labelledby="stages">
-      <h2 id="stages">Where ${duration(total)} of workers went</h2>
+      <h2 id="stages">Time of workers: ${duration(total)}</h2>
       <div class="meter" aria-hidden="true">
         ${names.map((name) => html`<i class=${name} style=${{ flexGrow: seconds[name] }}></i>`)}
       </div>

@@ -16,7 +16,7 @@ vosBatch.Table = (() => {
     { by: "worst_j", name: "Worst", kind: "number", judged: true, help: "The lowest expected J of a mask" },
     { by: "bad_share", name: "Below 0.5", kind: "number wide", judged: true, help: "Share of masks with an expected J below 0.5" },
     { by: "uncertainty", name: "Uncertainty", kind: "number wide", help: "Mean over the video's masks" },
-    { by: "peak", name: "Over time", kind: "trace", down: true, help: "The highest uncertainty of an object, from the first frame to the last; sorts by its peak" },
+    { by: "peak", name: "Over time", kind: "trace", down: true, help: "From the first frame to the last: how far the worst mask's expected J is from 1, or, where none is known, the highest uncertainty, up to 0.5. Beside it, and what it sorts by: the highest uncertainty" },
     { by: "lost", name: "Lost", kind: "number wide", down: true, help: "How often an object had no pixel after a frame with some" },
     { by: "cuts", name: "Cuts", kind: "number wide", down: true },
     { by: "objects", name: "Objects", kind: "number wide", down: true },
