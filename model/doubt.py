@@ -1,7 +1,7 @@
 """Hints as training gives them: some are missing, some are wrong, so that the network learns how far to trust them.
 
 Without that it would only copy what it is told, and never find again what jumps, crosses or returns. And it would
-keep its own errors: a clip is short, a video is not, so hints are also spoilt as hours of drift spoil them, by what
+keep its own errors: a clip is short, a video is not, so hints are also spoilt as drift spoils them, by what
 has leaked into an object and by parts that it has lost.
 
 Legend: B clips, K channels, N = B K, y x positions of a hint (strides of 8).

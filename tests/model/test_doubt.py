@@ -64,7 +64,7 @@ def test_some_hints_are_missing_some_are_wrong_and_most_are_true() -> None:
     assert 0.15 < float(holes[:, 1:].float().mean()) < 0.35
     wrong = late | leaks | holes
     assert not bool(wrong[:, 0].any())  # the background alone is never wrong: it is everywhere else
-    assert 0.3 < float((~(wrong | missing | off))[:, 1:].float().mean())
+    assert float((~(wrong | missing | off))[:, 1:].float().mean()) > 0.3
     others = found.other_BK
     assert bool((others != torch.arange(CHANNELS)).all())
     assert set(others[:, 1:].unique().tolist()) == {-1, 1, 2, 3}
