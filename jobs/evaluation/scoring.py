@@ -4,12 +4,12 @@ One video is read at a time and its frames one after the other, so memory grows 
 with the size of their masks.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from jobs.datasets import listing
 from jobs.evaluation.matching import Truth
 from jobs.evaluation.scores import Evaluation, Protocol, SequenceScore
-from jobs.evaluation.truth import NotScored, notes_on_frames
+from jobs.evaluation.truth import NotScored, TruthMask, notes_on_frames
 from model.metrics import ObjectScore, SequenceScorer
 from pipeline.errors import InvalidInput
 from pipeline.input.frame_folder import natural_key
@@ -32,13 +32,27 @@ def evaluate(
     sizes differ, InvalidPrompt for a mask that cannot be read, StoreUnavailable.
     """
     found = Truth(truth, resolution=resolution, binary_masks=binary_masks)
-    return _Evaluator(output, found, Protocol(protocol)).evaluate()
+    return evaluate_with(output, found, Protocol(protocol))
+
+
+def evaluate_with(
+    output: str, truth: Truth, protocol: Protocol, *, prompted: Mapping[str, Collection[int]] | None = None
+) -> Evaluation:
+    """The same with a truth that is open already.
+
+    `prompted`: by video the frames that count as prompted, whatever the output says; outputs with other prompts are
+    then scored on the same frames. Raises as `evaluate`.
+    """
+    return _Evaluator(output, truth, protocol, prompted).evaluate()
 
 
 class _Evaluator:
     """One output and its truth."""
 
-    def __init__(self, output: str, truth: Truth, protocol: Protocol) -> None:
+    def __init__(
+        self, output: str, truth: Truth, protocol: Protocol, prompted: Mapping[str, Collection[int]] | None
+    ) -> None:
+        self._prompted = prompted
         self._truth = truth
         self._protocol = protocol
         self._videos = committed_videos(output)
@@ -63,7 +77,7 @@ class _Evaluator:
         matched = self._truth.matched(video)
         scorer, uncertainties = SequenceScorer(), []
         for mask, truth, found in matched.compared():
-            scorer.add(found.labels, truth, prompted=mask.prompted)
+            scorer.add(found.labels, truth, prompted=self._is_prompted(video.video_id, mask))
             uncertainties.append(found.uncertainty)
         notes = [*notes_on_frames(matched.names, matched.masks, matched.frames), *self._notes_on_objects(scorer)]
         objects = self._objects(scorer)
@@ -73,6 +87,11 @@ class _Evaluator:
             uncertainty_and_error=tuple(_uncertainty_and_error(objects, uncertainties)),
             notes=tuple(notes),
         )
+
+    def _is_prompted(self, video_id: str, mask: TruthMask) -> bool:
+        if self._prompted is None:
+            return mask.prompted
+        return mask.frame_index in self._prompted.get(video_id, ())
 
     def _objects(self, scorer: SequenceScorer) -> tuple[ObjectScore, ...]:
         if self._protocol is Protocol.ALL_FRAMES:

@@ -145,8 +145,9 @@ def _spoken_for(labels: Labels, source: PromptSource, name: str) -> FramePrompt:
             f"{name}: has no object; prompt another frame, or name in object_ids what is not in frame "
             f"{source.frame_index}"
         )
-    kept = np.where(np.isin(labels, (*object_ids, VOID)), labels, 0)
-    return FramePrompt(labels=kept, object_ids=object_ids)
+    if not set(ids_in(labels)) <= set(object_ids):
+        labels = np.where(np.isin(labels, (*object_ids, VOID)), labels, 0)
+    return FramePrompt(labels=labels, object_ids=object_ids)
 
 
 def _read(uri: str, most_bytes: int) -> bytes:
