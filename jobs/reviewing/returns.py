@@ -197,7 +197,7 @@ def _go_back(
         for object_id in [name for name, way in ways.items() if way.first == frame.index]:
             given = prompts.on(frame.index, frame.rgb)
             if given is not None:
-                similarities[object_id] = object_similarity(labels, given.labels, object_id)
+                similarities[object_id] = float(object_similarity(labels, given.labels, object_id))
     return similarities
 
 

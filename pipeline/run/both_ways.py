@@ -4,7 +4,7 @@
         for frame in reversed(video):                          # before the way forwards
             if nearest.needs(frame.index):
                 way.add(frame.index, segmenter.step(...))
-        way.merged(frame.index, result)                        # on the way forwards
+        merged, backward = way.merged(frame.index, result)     # on the way forwards
 
 At a frame an object's mask comes from its nearest prompt, whichever side that lies on; of two that are as near, from
 the earlier one. (Nearest, because a mask is the worse the farther it has come. What a mask is worth could be told by a
@@ -119,21 +119,22 @@ class WayBack:
         self._places[frame_index] = self._file.tell()
         self._file.write(json.dumps(asdict(found)).encode() + b"\n")
 
-    def merged(self, frame_index: int, forward: FrameResult) -> FrameResult:
-        """A frame's result on the way forwards, with the objects that come from behind.
+    def merged(self, frame_index: int, forward: FrameResult) -> tuple[FrameResult, tuple[int, ...]]:
+        """A frame's result on the way forwards, with the objects that come from behind; and which these are.
 
         What is said of the whole frame is of the way back where all its objects come from there. `shot_cut` and
         `prompted` are always of the way forwards.
         """
         if frame_index not in self._places:
-            return forward
+            return forward, ()
         behind = self._read(frame_index)
         others = tuple(statistics for statistics in forward.objects if statistics.object_id not in behind.counts)
         objects = tuple(sorted((*others, *behind.objects), key=lambda statistics: statistics.object_id))
         labels = self._labels(frame_index, forward.labels, [s.object_id for s in others], behind)
-        if others:
-            return replace(forward, labels=labels, objects=objects)
-        return replace(forward, labels=labels, objects=objects, statistics=behind.statistics, bank=behind.bank)
+        result = replace(forward, labels=labels, objects=objects)
+        if not others:
+            result = replace(result, statistics=behind.statistics, bank=behind.bank)
+        return result, tuple(behind.counts)
 
     def _labels(self, frame_index: int, forward: Labels, others: Sequence[int], behind: _Behind) -> Labels:
         labels = np.where(np.isin(forward, others), forward, 0).astype(np.int32)

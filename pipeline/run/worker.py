@@ -325,8 +325,8 @@ class _Row(NamedTuple):
 
     def write(self, writer: VideoWriter, behind: WayBack | None) -> None:
         """Into the tables, with what comes from behind."""
-        result = behind.merged(self.frame.index, self.result) if behind else self.result
-        writer.add(self.frame, result, approximate=self.approximate)
+        result, backward = behind.merged(self.frame.index, self.result) if behind else (self.result, ())
+        writer.add(self.frame, result, approximate=self.approximate, backward=backward)
 
     def num_bytes(self) -> int:
         """That it takes in memory."""

@@ -12,6 +12,7 @@ import torch
 
 from jobs.reviewing.returns import return_test
 from jobs.reviewing.returns_file import FILE, RETURNS, Return, read_returns, write_returns
+from model.checkpoint import fingerprint
 from model.metrics import object_similarity
 from model.result import Prompt
 from model.segmenter import VideoSegmenter
@@ -26,9 +27,10 @@ from pipeline.run.driver import run
 from pipeline.run.pool import LocalPool
 from pipeline.storage.store import Store
 from tests.jobs.reviewing.made import put
-from tests.pipeline.corpus import CHECKPOINT, HEIGHT, WIDTH, Corpus, config_for, png, write_corpus, write_rows
+from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, png, write_corpus, write_rows
 from tests.pipeline.media import moving_square, read, write_frames
 
+TRAINED = "lite0-open"
 VIDEOS = ("two/objects", "folder", "span")
 
 
@@ -41,7 +43,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 def made(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Three of the four videos are done."""
     output = str(tmp_path_factory.mktemp("made") / "out")
-    config = config_for(output)
+    config = config_for(output, checkpoint=TRAINED, checkpoint_fingerprint=fingerprint(load_network(TRAINED)))
     run([task for task in corpus.tasks if task.video_id in VIDEOS], config, LocalPool(config))
     return output
 
@@ -60,7 +62,7 @@ def by_hand(output: str, task: VideoTask) -> dict[int, tuple[float, int]]:
     prompts = load_prompts(task, *video.size)
     first = {i: next(f for f in prompts if i in prompts[f].object_ids) for i in prompts.object_ids}
     last = {i: max(f for f in frames if (labels[f] == i).any()) for i in first}
-    segmenter = VideoSegmenter(load_network(CHECKPOINT), config.segmenter, object_ids=prompts.object_ids)
+    segmenter = VideoSegmenter(load_network(TRAINED), config.segmenter, object_ids=prompts.object_ids)
     found = {}
     for index in sorted((f for f in frames if min(first.values()) <= f <= max(last.values())), reverse=True):
         begun = tuple(i for i in first if last[i] == index)
@@ -83,6 +85,7 @@ def test_each_object_comes_back_as_in_a_reversed_video(made: str, corpus: Corpus
     }
     assert {(one.video_id, one.object_id): (one.return_j, one.frames) for one in found.returns} == wanted
     assert [one.return_j for one in found.returns] == sorted(value for value, _ in wanted.values())
+    assert max(value for value, _ in wanted.values()) > 0.5
     assert all(one.identity == committed_video(made, one.video_id).identity for one in found.returns)
     assert pq.read_table(to).schema.equals(RETURNS, check_metadata=True)
     assert sorted(read_returns(made, to), key=str) == sorted(found.returns, key=str)

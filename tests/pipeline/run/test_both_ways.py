@@ -85,7 +85,10 @@ class TestMerged:
     ) -> FrameResult:
         with WayBack(Nearest(prompted, 0)) as way:
             way.add(frame, behind)
-            return way.merged(frame, front)
+            found, backward = way.merged(frame, front)
+        known = {statistics.object_id for statistics in behind.objects}
+        assert set(backward) == known & {i for i in prompted if comes_from_behind(prompted[i], frame)}
+        return found
 
     def test_before_every_prompt_all_is_from_behind(self) -> None:
         nothing = FrameResult(

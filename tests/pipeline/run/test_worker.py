@@ -195,6 +195,7 @@ class TestBothWays:
         masks = rows(output, found, "masks")
         assert [row["frame_index"] for row in masks] == list(range(12))
         assert all(0 < row["score"] <= 1 and 0 <= row["uncertainty"] <= 1 for row in masks if row["frame_index"] != 7)
+        assert [row["backward"] for row in masks] == [True] * 7 + [False] * 5
         frames = rows(output, found, "frames")
         assert [row["num_objects"] for row in frames] == [1] * 12
         assert all(row["bank_size"] > 0 and row["prompted"] == (row["frame_index"] == 7) for row in frames)
