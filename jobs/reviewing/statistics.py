@@ -3,6 +3,9 @@
 Statistics look back to the object's last prompt, for who once went wrong is often sure of it later, and around the
 frame, for all frames are there.
 
+Masks that come from a later prompt (`masks.backward`) are looked at in the order in which they came: from that prompt
+on, so that it is their last one, and the frame after is the one before.
+
 Legend: N object-frames of a video, by object and then by frame; T those of one object from a prompt to the next.
 """
 
@@ -30,7 +33,7 @@ _LEAST_SHARE = 1e-5
 
 _MASK_COLUMNS = (
     "frame_index", "object_id", "height", "width", "rle", "area", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "score",
-    "uncertainty", "approximate",
+    "uncertainty", "approximate", "backward",
 )  # fmt: skip
 _FRAME_COLUMNS = (
     "frame_index", "uncertainty_p95", "uncertain_fraction", "margin", "entropy", "num_objects", "bank_size", "merged",
@@ -232,7 +235,12 @@ def _of_tracks(columns: Columns) -> Columns:
 def _of_track(track: Columns) -> dict[str, Floats]:
     """The same of one object."""
     number = len(track["area"])
-    starts = sorted({0, *np.flatnonzero(track["prompted"]).tolist()})
+    prompts = np.flatnonzero(track["prompted"]).tolist()
+    from_behind = [_from_behind(track, prompt) for prompt in prompts]
+    backward = np.zeros(number, bool)
+    for part in from_behind:
+        backward[part] = True
+    starts = sorted({*prompts, *([] if backward[:1].any() else [0])})
     frames = track["frame_index"]
     found = {
         "overlap_after": np.append(track["overlap_before"][1:], 1.0),
@@ -241,11 +249,31 @@ def _of_track(track: Columns) -> dict[str, Floats]:
         "uncertainty_around": centred_mean(track["uncertainty"], WINDOW),
         "overlap_around": centred_mean(track["overlap_before"], WINDOW),
     }
-    parts = [
-        _since_prompt({name: values[begin:end] for name, values in (track | found).items()})
-        for begin, end in pairwise([*starts, number])
-    ]
-    return found | {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    known = track | found
+    for begin, end in pairwise([*starts, number]):
+        rows = np.arange(begin, end)[~backward[begin:end]]
+        _put(found, rows, _since_prompt({name: values[rows] for name, values in known.items()}), number)
+    for prompt, part in zip(prompts, from_behind, strict=True):
+        rows = np.array([prompt, *part])
+        turned = {name: values[rows] for name, values in known.items()}
+        turned["overlap_before"] = np.append(1.0, turned["overlap_after"][1:])
+        turned["area_change"] = np.abs(np.diff(_log_area(turned), prepend=_log_area(turned)[:1]))
+        later = {name: values[1:] for name, values in _since_prompt(turned).items()}
+        _put(found, rows[1:], later, number)
+    return found
+
+
+def _from_behind(track: Columns, prompt: int) -> list[int]:
+    """The rows before a prompt that come from it, the nearest first."""
+    begin = prompt
+    while begin and track["backward"][begin - 1] == 1:
+        begin -= 1
+    return list(range(prompt - 1, begin - 1, -1))
+
+
+def _put(found: dict[str, Floats], rows: NDArray[np.int64], values: Mapping[str, Floats], number: int) -> None:
+    for name, some in values.items():
+        found.setdefault(name, np.full(number, np.nan))[rows] = some
 
 
 def _nearest(frames: Floats, prompts: Floats) -> Floats:
@@ -278,7 +306,7 @@ def _since_prompt(part: Columns) -> dict[str, Floats]:
         "shift": shift,
         "shift_worst": np.fmax.accumulate(shift),
         "shift_from_prompt": np.hypot(x - x[0], y - y[0]) / diagonal,
-        "since_prompt": part["frame_index"] - part["frame_index"][0],
+        "since_prompt": np.abs(part["frame_index"] - part["frame_index"][0]),
         "uncertainty_change": uncertainty - before,
         "uncertainty_10": uncertainty_10,
         "uncertainty_worst": np.fmax.accumulate(uncertainty_10),
@@ -289,7 +317,7 @@ def _since_prompt(part: Columns) -> dict[str, Floats]:
         "overlap_worst": np.minimum.accumulate(np.append(1.0, part["overlap_before"][1:])),
         "area_change_worst": np.maximum.accumulate(np.append(0.0, part["area_change"][1:])),
         "absent_share": np.cumsum(part["area"] == 0) / frames,
-        "cuts": part["cuts"] - part["cuts"][0],
+        "cuts": np.abs(part["cuts"] - part["cuts"][0]),
     }
 
 

@@ -17,6 +17,7 @@ from pipeline.storage.store import Store
 from tests.jobs.evaluation.scored import AnyLabels, Info
 from tests.pipeline.made_commits import make_commit
 
+NOTHING: Mapping[int, Sequence[int]] = {}
 FIRST_OF_ONE: Mapping[int, Mapping[int, bool]] = {0: {1: False}}
 
 
@@ -30,18 +31,20 @@ def put(
     cuts: Sequence[int] = (),
     told: bool = True,
     identity: str = "a" * 32,
+    backward: Mapping[int, Sequence[int]] = NOTHING,
 ) -> CommittedVideo:
     """Commit a video with these masks and return it.
 
     `prompts`: by frame and object whether it is approximate; `uncertainty`: in each frame that of all its objects;
-    `told`: whether the masks say which objects are prompted, as earlier versions did not.
+    `told`: whether the masks say which objects are prompted, as earlier versions did not; `backward`: by frame the
+    objects whose masks come from a later prompt.
     """
     store = Store(output)
     claim_output(store)
     known: set[int] = set()
     with VideoWriter(store, video_id, "1") as writer:
         for index, labels in enumerate(masks):
-            known |= set(prompts.get(index, {}))
+            known |= {*prompts.get(index, {}), *backward.get(index, ())}
             value = uncertainty[index] if uncertainty else 0.1
             result = FrameResult(
                 labels=np.asarray(labels, np.int32),
@@ -51,7 +54,12 @@ def put(
                 prompted=index in prompts,
                 shot_cut=index in cuts,
             )
-            writer.add(Info(index, None), result, approximate=prompts.get(index, {}) if told else {})
+            writer.add(
+                Info(index, None),
+                result,
+                approximate=prompts.get(index, {}) if told else {},
+                backward=backward.get(index, ()),
+            )
         files = writer.finish()
     made = make_commit(video_id, identity)
     size = {"height": masks[0].shape[0], "width": masks[0].shape[1], "frames_decoded": len(masks)}
