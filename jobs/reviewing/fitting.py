@@ -7,7 +7,7 @@ Legend: N object-frames, D features, V videos.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,8 @@ class FitSettings:
     """At most; videos are never torn apart."""
     points: int = 12
     """Of the curve from sums to J."""
+    signs: Mapping[str, int] = field(default_factory=lambda: SIGNS)
+    """The features, and how J may go with them."""
     seed: int = 0
 
 
@@ -187,7 +189,7 @@ class _Boosted:
         self._regressor = _regressor()
 
     def fit(self, table: pa.Table, truth_N: Floats, weight_N: Floats) -> QualityModel:
-        features = tuple(SIGNS)
+        features = tuple(self._settings.signs)
         unknown_D = _medians(table, features)
         rows_ND = rows_of(table, features, unknown_D)
         base = _mean(truth_N, weight_N)
@@ -207,7 +209,7 @@ class _Boosted:
             max_leaf_nodes=settings.leaves,
             min_weight_fraction_leaf=settings.least_share,
             max_features=settings.features_a_split,
-            monotonic_cst=list(SIGNS.values()),
+            monotonic_cst=list(self._settings.signs.values()),
             random_state=settings.seed * 10_007 + number,
         )
         learner.fit(rows_ND, left_N, sample_weight=weight_N)
