@@ -15,6 +15,7 @@ from jobs import (
     evaluate,
     export,
     manifest,
+    report,
     review,
     segment,
     status,
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Batch video object segmentation: masks and uncertainty as tables."
 )
 _JOBS = (
-    segment, status, verify, export, evaluate, compare, benchmark, demo, train, adapt, compose, ablate, average,
+    segment, status, verify, export, report, evaluate, compare, benchmark, demo, train, adapt, compose, ablate, average,
     checkpoints, convert_checkpoint,
 )  # fmt: skip
 for job in _JOBS:

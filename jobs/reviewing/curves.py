@@ -49,11 +49,11 @@ class Review:
         return (self.found(share) - share) / (oracle - share) if oracle > share else float("nan")
 
     def curve(self) -> tuple[Floats, Floats]:
-        """Shares reviewed and shares of the bad ones found, from (0, 0) to (1, 1)."""
+        """Shares reviewed and shares of the bad ones found, from (0, 0) to (1, 1); found is NaN without a bad one."""
         _, place, counts = np.unique(self.order_N, return_inverse=True, return_counts=True)
         bad = np.bincount(place, self.is_bad, len(counts))
-        every = bad.sum() if bad.any() else np.nan
-        return _from_zero(counts / len(self.order_N)), _from_zero(np.divide(bad, every))
+        found = _from_zero(bad) / bad.sum() if bad.any() else np.full(len(bad) + 1, np.nan)
+        return _from_zero(counts / len(self.order_N)), found
 
     def oracle_curve(self) -> tuple[Floats, Floats]:
         """The same of who looks at the bad ones first."""

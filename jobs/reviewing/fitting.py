@@ -7,14 +7,16 @@ Legend: N object-frames, D features, V videos.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from jobs.reviewing.curves import BAD
 from jobs.reviewing.quality import QualityModel, rows_of
+from jobs.reviewing.reliability import calibration_error, reliability
 from jobs.reviewing.samples import J
 from jobs.reviewing.trees import Tree
 from pipeline.errors import InvalidInput
@@ -111,7 +113,21 @@ def fit(videos: Sequence[pa.Table], settings: FitSettings = _DEFAULTS) -> Fitted
         expected_N[~inside] = np.interp(unseen_N[~inside], *curve)
     whole = boosted.fit(table, truth_N, weight_N)
     sums, worth = _curve(unseen_N, truth_N, weight_N, settings.points)
-    return Fitted(model=replace(whole, sums=sums, worth=worth), expected=expected_N, J=truth_N, video_N=video_N)
+    card = _card(expected_N, truth_N, video_N)
+    return Fitted(
+        model=replace(whole, sums=sums, worth=worth, card=card), expected=expected_N, J=truth_N, video_N=video_N
+    )
+
+
+def _card(expected_N: Floats, truth_N: Floats, video_N: NDArray[np.int64]) -> dict[str, Any]:
+    bins = reliability(expected_N, truth_N, video_N)
+    return {
+        "videos": len(np.unique(video_N)),
+        "object_frames": len(truth_N),
+        "bad_share": float((truth_N < BAD).mean()),
+        "calibration_error": calibration_error(bins),
+        "reliability": [asdict(one) for one in bins],
+    }
 
 
 def _weights(table: pa.Table, video_N: NDArray[np.int64]) -> Floats:

@@ -268,7 +268,7 @@ def _since_prompt(part: Columns) -> dict[str, Floats]:
     area_to_prompt = _log_area(part) - _log_area(part)[0]
     uncertainty_10 = trailing_mean(uncertainty, WINDOW)
     before = np.append(np.nan, uncertainty_10[:-1])
-    x, y = part["centre_x"], part["centre_y"]
+    x, y = _carried_on(part["centre_x"]), _carried_on(part["centre_y"])
     diagonal = np.fmax(1.0, part["diagonal"][0])
     shift = np.append(0.0, np.hypot(np.diff(x), np.diff(y))) / diagonal
     return {
@@ -291,6 +291,15 @@ def _since_prompt(part: Columns) -> dict[str, Floats]:
         "absent_share": np.cumsum(part["area"] == 0) / frames,
         "cuts": part["cuts"] - part["cuts"][0],
     }
+
+
+def _carried_on(values: Floats) -> Floats:
+    """Where one is not known the last that was stands for it, before all of them the first; 0 where none is."""
+    known = np.flatnonzero(~np.isnan(values))
+    if not len(known):
+        return np.zeros(len(values))
+    last = np.searchsorted(known, np.arange(len(values)), side="right") - 1
+    return values[known[last.clip(0)]]
 
 
 def _where_known(values: Floats, told: NDArray[np.bool_]) -> Floats:

@@ -1,0 +1,68 @@
+"""`vos-batch report OUTPUT --to DIR`: an output as pages for a browser, without a server or a network."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jobs.reports.destination import INDEX
+from jobs.reports.report import READERS, SPACED_FRAMES, Asked, Written, write_report
+from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
+from jobs.terminal.options import AllowHttpOption, AllowLocalOption
+from jobs.terminal.progress import show_progress
+from pipeline.input.origin import Allowed
+from pipeline.storage.store import Store
+
+app = typer.Typer(add_completion=False)
+
+_SHOWN = 10
+
+
+@app.command(name="report")
+def report_command(
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="What segment wrote: path or URL.")],
+    to: Annotated[str, typer.Option(metavar="DIR", help="Folder to write: path or URL; empty or new.")],
+    manifest: Annotated[
+        str | None,
+        typer.Option(metavar="MANIFEST", help="The manifest that OUTPUT was made of: where the videos lie."),
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(metavar="PER_HOUR", min=0, help="Of one worker: the page says what masks cost.")
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(min=0, help="Evenly spaced frames a video, besides those worth a look; 0: no pictures.")
+    ] = SPACED_FRAMES,
+    readers: Annotated[int, typer.Option(min=1, help="Videos read at a time.")] = READERS,
+    allow_local: AllowLocalOption = False,
+    allow_http: AllowHttpOption = False,
+) -> None:
+    """Write pages that show how runs went and what of their masks deserves a look."""
+    console = stdout()
+    asked = Asked(
+        manifest=manifest,
+        allowed=Allowed(local=allow_local, http=allow_http),
+        price_per_hour=price,
+        spaced=frames,
+        readers=readers,
+    )
+    with exit_on_error():
+        try:
+            with interruptible() as stop, show_progress(console) as on_progress:
+                written = write_report(output, to, asked, on_progress=on_progress, stop=stop)
+        except KeyboardInterrupt:
+            console.print("interrupted: remove DIR before the next call")
+            raise typer.Exit(INTERRUPTED) from None
+    _show(written, console)
+    console.print(f"open {Store(to).url_of(INDEX)}")
+
+
+def _show(written: Written, console: Console) -> None:
+    console.print(f"{written.videos:,} videos, {written.failed:,} without a result, {written.pictures:,} pictures")
+    for video_id, problem in list(written.without_pictures.items())[:_SHOWN]:
+        console.print(f"no pictures, or not all, of {video_id}: {problem}")
+    if (hidden := len(written.without_pictures) - _SHOWN) > 0:
+        console.print(f"and of {hidden:,} more")
+
+
+if __name__ == "__main__":
+    app()
