@@ -8,7 +8,7 @@ from pipeline.errors import InvalidOutput
 from pipeline.storage.store import Store
 
 ASSETS = "assets"
-INDEX = "index.html"
+INDEX, REVIEW = "index.html", "review.html"
 
 
 def claim(store: Store) -> None:

@@ -29,14 +29,23 @@ def put_pictures(
     Yields the indices that were written. Raises InvalidInput where the video is not what was segmented any more,
     UnreadableVideo, InvalidOutput, StoreUnavailable.
     """
-    for frame in _decoded(task, indices):
+    for frame in decoded(task, size, indices):
+        store.put(picture_name(safe, frame.index), encode_jpeg(shrunk(frame.rgb, SHORTER_SIDE), quality=_QUALITY))
+        yield frame.index
+
+
+def decoded(task: VideoTask, size: tuple[int, int], indices: Sequence[int]) -> Iterator[Frame]:
+    """These frames, which ascend, as far as the video has them; `size`: H and W of its masks.
+
+    Raises InvalidInput where the video is not what was segmented any more, UnreadableVideo, StoreUnavailable.
+    """
+    for frame in _decoded(task, indices) if indices else ():
         if frame.rgb.shape[:2] != size:
             raise InvalidInput(
                 f"frame {frame.index} of {task.video_uri} has another size than its masks: the video was replaced, "
                 "segment it again"
             )
-        store.put(picture_name(safe, frame.index), encode_jpeg(shrunk(frame.rgb, SHORTER_SIDE), quality=_QUALITY))
-        yield frame.index
+        yield frame
 
 
 def _decoded(task: VideoTask, indices: Sequence[int]) -> Iterator[Frame]:

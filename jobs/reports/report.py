@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from jobs.datasets.side_by_side import side_by_side
+from jobs.reports.cards import AskedAbout, put_cards
 from jobs.reports.chosen import choose
 from jobs.reports.curves import FRAME_COLUMNS, OBJECT_COLUMNS, read_curves
-from jobs.reports.destination import INDEX, claim, put_assets, put_page
+from jobs.reports.destination import INDEX, REVIEW, claim, put_assets, put_page
 from jobs.reports.frames import put_pictures
 from jobs.reports.health import health_of
 from jobs.reports.marks import FRAME_FLAGS, find_marks
@@ -92,13 +93,13 @@ def write_report(
     asked: Asked,
     *,
     judge: Judge | None = None,
-    queued: Mapping[str, Sequence[int]] | None = None,
+    items: Sequence[AskedAbout] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Written:
     """Write pages about what is in `output` into the empty folder `to` (paths or URLs).
 
-    `judge` says what masks are expected to be worth, `queued` which frames of a video are to be reviewed. A video that
+    `judge` says what masks are expected to be worth, `items` what is to be reviewed, worst first. A video that
     cannot be read is shown without pictures.
 
     Raises:
@@ -111,13 +112,17 @@ def write_report(
     store = Store(to)
     claim(store)
     put_assets(store)
-    reporter = _Reporter(store=store, asked=asked, source=source, judge=judge, queued=queued or {})
+    reporter = _Reporter(store=store, asked=asked, source=source, judge=judge, queued=_frames_of(items or ()))
     done = list(_counted(side_by_side(reporter.write, sorted(source.videos), asked.readers), source, on_progress, stop))
     rows = [one.row for one in done]
     rows += [
         failed_row(failure, safe_name(id_)) for id_, failure in source.failures.items() if id_ not in source.videos
     ]
-    store.put("data/summary.js", data_script("summary", _summary(output, source, rows, asked)))
+    if items is not None:
+        put_cards(store, output, items, source.videos, source.tasks, stop=stop)
+        put_page(store, REVIEW)
+    review = None if items is None else len(items)
+    store.put("data/summary.js", data_script("summary", _summary(output, source, rows, asked) | {"review": review}))
     put_page(store, INDEX)
     return Written(
         videos=len(done),
@@ -125,6 +130,14 @@ def write_report(
         pictures=sum(one.pictures for one in done),
         without_pictures={one.row.id: one.problem for one in done if one.problem},
     )
+
+
+def _frames_of(items: Sequence[AskedAbout]) -> dict[str, list[int]]:
+    """By video the frames that are to be reviewed."""
+    found: dict[str, list[int]] = {}
+    for item in items:
+        found.setdefault(item.video_id, []).append(item.frame_index)
+    return found
 
 
 def _read(output: str, asked: Asked) -> _Source:
@@ -168,7 +181,6 @@ def _summary(output: str, source: _Source, rows: Sequence[VideoRow], asked: Aske
         "output": without_credentials(Store(output).url),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "code_version": code_version(),
-        "review": None,
         "pictures": asked.manifest is not None and asked.spaced > 0,
         "health": health_of(source.table, list(source.failures.values()), rows, asked.price_per_hour),
         "videos": columns_of(rows),
