@@ -97,17 +97,25 @@ def review_queue(
     asking: Asking = Asking(),
     *,
     shown: Callable[[Iterable[CommittedVideo], int], Iterable[CommittedVideo]] = lambda videos, _: videos,
+    keep: Callable[[CommittedVideo, pa.Table], None] = lambda video, table: None,
 ) -> list[QueueItem]:
     """The object-frames of an output to look at, worst first.
 
-    `shown` may tell how far it is. Raises InvalidInput for an output without a video, InvalidOutput, StoreUnavailable.
+    `shown` may tell how far it is, `keep` gets every video's table of `expected`. Raises InvalidInput for an output
+    without a video, InvalidOutput, StoreUnavailable.
     """
     videos = committed_videos(output)
     if not videos:
         raise InvalidInput(f"{output}: no video is complete in this output: run `vos-batch segment` first")
     ordered = [videos[video_id] for video_id in sorted(videos)]
-    found = (expected(video, model) for video in shown(ordered, len(ordered)))
+    found = (_kept(video, model, keep) for video in shown(ordered, len(ordered)))
     return queue_of(found, budget, asking, most_object_frames=_most_object_frames(output))
+
+
+def _kept(video: CommittedVideo, model: QualityModel, keep: Callable[[CommittedVideo, pa.Table], None]) -> pa.Table:
+    table = expected(video, model)
+    keep(video, table)
+    return table
 
 
 def queue_of(
@@ -171,12 +179,13 @@ class _Video:
         ends = np.flatnonzero(np.diff(number_N[order])) + 1
         self._rows_K = [{name: values[rows] for name, values in columns.items()} for rows in np.split(order, ends)]
         shape = (len(self._ids_K), len(self._frames_T))
-        self._may_ask_KT, self._empty_KT = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+        self._known_KT, self._prompted_KT, self._empty_KT = (np.zeros(shape, np.bool_) for _ in range(3))
         self._loss_KT = np.zeros(shape)
-        self._may_ask_KT[number_N, place_N] = ~columns["prompted"].astype(np.bool_)
+        self._known_KT[number_N, place_N] = True
+        self._prompted_KT[number_N, place_N] = columns["prompted"]
         self._empty_KT[number_N, place_N] = columns["area_share"] <= 0
         self._loss_KT[number_N, place_N] = 1.0 - columns["expected_j"]
-        self.askable = int(np.count_nonzero(self._may_ask_KT))
+        self.askable = int(np.count_nonzero(self._known_KT & ~self._prompted_KT))
 
     def items(self, asking: Asking) -> Iterator[QueueItem]:
         """Worst first, without end but that of what can be mended."""
@@ -187,7 +196,8 @@ class _Video:
     def _of(self, group: list[int], asking: Asking) -> Iterator[QueueItem]:
         mendable = Mendable(
             self._loss_KT[group],
-            may_ask_KT=self._may_ask_KT[group],
+            known_KT=self._known_KT[group],
+            prompted_KT=self._prompted_KT[group],
             empty_KT=self._empty_KT[group],
             mending=asking.mending,
         )
