@@ -1,10 +1,7 @@
 """What the tables say of every object-frame of a video that is finished: what its quality is judged by.
 
-Statistics look back to the object's last prompt, for who once went wrong is often sure of it later, and around the
-frame, for all frames are there.
-
-Masks that come from a later prompt (`masks.backward`) are looked at in the order in which they came: from that prompt
-on, so that it is their last one, and the frame after is the one before.
+Statistics look back to the prompt that the mask comes from (the next one, where `segment --both-ways` went backwards),
+for who once went wrong is often sure of it later, and around the frame, for all frames are there.
 
 Legend: N object-frames of a video, by object and then by frame; T those of one object from a prompt to the next.
 """
@@ -234,46 +231,33 @@ def _of_tracks(columns: Columns) -> Columns:
 
 def _of_track(track: Columns) -> dict[str, Floats]:
     """The same of one object."""
-    number = len(track["area"])
-    prompts = np.flatnonzero(track["prompted"]).tolist()
-    from_behind = [_from_behind(track, prompt) for prompt in prompts]
-    backward = np.zeros(number, bool)
-    for part in from_behind:
-        backward[part] = True
-    starts = sorted({*prompts, *([] if backward[:1].any() else [0])})
-    frames = track["frame_index"]
+    frames, prompts = track["frame_index"], np.flatnonzero(track["prompted"])
     found = {
         "overlap_after": np.append(track["overlap_before"][1:], 1.0),
         "area_change": np.abs(np.diff(_log_area(track), prepend=_log_area(track)[:1])),
-        "nearest_prompt": _nearest(frames, frames[starts]),
+        "nearest_prompt": _nearest(frames, frames[prompts if len(prompts) else [0]]),
         "uncertainty_around": centred_mean(track["uncertainty"], WINDOW),
         "overlap_around": centred_mean(track["overlap_before"], WINDOW),
     }
-    known = track | found
-    for begin, end in pairwise([*starts, number]):
-        rows = np.arange(begin, end)[~backward[begin:end]]
-        _put(found, rows, _since_prompt({name: values[rows] for name, values in known.items()}), number)
-    for prompt, part in zip(prompts, from_behind, strict=True):
-        rows = np.array([prompt, *part])
-        turned = {name: values[rows] for name, values in known.items()}
-        turned["overlap_before"] = np.append(1.0, turned["overlap_after"][1:])
-        turned["area_change"] = np.abs(np.diff(_log_area(turned), prepend=_log_area(turned)[:1]))
-        later = {name: values[1:] for name, values in _since_prompt(turned).items()}
-        _put(found, rows[1:], later, number)
-    return found
+    since = _in_order(track | found)
+    backward = track["backward"] == 1
+    if backward.any():
+        reverse = {name: values[::-1] for name, values in (track | found).items()}
+        reverse |= {"overlap_before": reverse["overlap_after"], "overlap_after": reverse["overlap_before"]}
+        reverse["area_change"] = np.abs(np.diff(_log_area(reverse), prepend=_log_area(reverse)[:1]))
+        behind = {name: values[::-1] for name, values in _in_order(reverse).items()}
+        since = {name: np.where(backward, behind[name], values) for name, values in since.items()}
+    return found | since
 
 
-def _from_behind(track: Columns, prompt: int) -> list[int]:
-    """The rows before a prompt that come from it, the nearest first."""
-    begin = prompt
-    while begin and track["backward"][begin - 1] == 1:
-        begin -= 1
-    return list(range(prompt - 1, begin - 1, -1))
-
-
-def _put(found: dict[str, Floats], rows: NDArray[np.int64], values: Mapping[str, Floats], number: int) -> None:
-    for name, some in values.items():
-        found.setdefault(name, np.full(number, np.nan))[rows] = some
+def _in_order(track: Columns) -> dict[str, Floats]:
+    """What needs the prompt before each frame; of a track in reverse, the prompt behind it."""
+    starts = sorted({0, *np.flatnonzero(track["prompted"]).tolist()})
+    parts = [
+        _since_prompt({name: values[begin:end] for name, values in track.items()})
+        for begin, end in pairwise([*starts, len(track["area"])])
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _nearest(frames: Floats, prompts: Floats) -> Floats:

@@ -17,7 +17,6 @@ from pipeline.storage.store import Store
 from tests.jobs.evaluation.scored import AnyLabels, Info
 from tests.pipeline.made_commits import make_commit
 
-NOTHING: Mapping[int, Sequence[int]] = {}
 FIRST_OF_ONE: Mapping[int, Mapping[int, bool]] = {0: {1: False}}
 
 
@@ -30,21 +29,21 @@ def put(
     uncertainty: Sequence[float] = (),
     cuts: Sequence[int] = (),
     told: bool = True,
+    backward: Sequence[int] = (),
     identity: str = "a" * 32,
-    backward: Mapping[int, Sequence[int]] = NOTHING,
 ) -> CommittedVideo:
     """Commit a video with these masks and return it.
 
     `prompts`: by frame and object whether it is approximate; `uncertainty`: in each frame that of all its objects;
-    `told`: whether the masks say which objects are prompted, as earlier versions did not; `backward`: by frame the
-    objects whose masks come from a later prompt.
+    `backward`: frames whose masks come from a later prompt; `told`: whether the masks say which objects are prompted,
+    as earlier versions did not.
     """
     store = Store(output)
     claim_output(store)
     known: set[int] = set()
     with VideoWriter(store, video_id, "1") as writer:
         for index, labels in enumerate(masks):
-            known |= {*prompts.get(index, {}), *backward.get(index, ())}
+            known |= set(prompts.get(index, {})) | ({1} if index in backward else set())
             value = uncertainty[index] if uncertainty else 0.1
             result = FrameResult(
                 labels=np.asarray(labels, np.int32),
@@ -58,7 +57,7 @@ def put(
                 Info(index, None),
                 result,
                 approximate=prompts.get(index, {}) if told else {},
-                backward=backward.get(index, ()),
+                backward=known if index in backward else (),
             )
         files = writer.finish()
     made = make_commit(video_id, identity)

@@ -102,6 +102,19 @@ def test_earlier_versions_tell_of_the_frame_alone(output: str) -> None:
     assert table["prompted"].to_pylist() == [True, False, False]
 
 
+def test_backwards_from_a_later_prompt(output: str) -> None:
+    """As if the film ran the other way."""
+    masks = [box(0, 2, 4, 8), box(0, 2, 8, 8), box(0, 2, 16, 8), box(0, 2, 8, 8), box(0, 2, 4, 8)]
+    table = object_frames(put(output, "v", masks, prompts={2: {1: False}}, backward=[0, 1], cuts=[1, 4]))
+    assert of(table, "since_prompt") == [2, 1, 0, 1, 2]
+    assert of(table, "nearest_prompt") == [2, 1, 0, 1, 2]
+    assert of(table, "area_to_prompt") == [-2, -1, 0, -1, -2]
+    assert of(table, "overlap_worst") == [0.5, 0.5, 1, 0.5, 0.5]
+    assert of(table, "area_change_worst") == [1, 1, 0, 1, 1]
+    assert of(table, "cuts") == [1, 0, 0, 0, 1]
+    assert of(table, "uncertain_share")[:2] == of(table, "uncertain_share")[:2:-1] == [0, 0]
+
+
 def test_uncertainty_since_the_prompt(output: str) -> None:
     values = [0.0, 0.2, 0.4, 0.4, 0.2]
     table = object_frames(put(output, "v", [box(2, 2, 5, 5)] * 5, uncertainty=values))
