@@ -120,7 +120,10 @@ def painted(page: Any, canvas: str) -> int:
     return page.evaluate(
         """selector => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => {
             const found = document.querySelector(selector);
-            const { data } = found.getContext("2d").getImageData(0, 0, found.width, found.height);
+            const copy = Object.assign(document.createElement("canvas"), { width: found.width, height: found.height });
+            const context = copy.getContext("2d", { willReadFrequently: true });
+            context.drawImage(found, 0, 0);
+            const { data } = context.getImageData(0, 0, copy.width, copy.height);
             resolve(data.filter((value, at) => at % 4 === 3 && value).length);
         })))""",
         canvas,
