@@ -18,7 +18,7 @@ _ARGUMENTS = (
 
 
 def need_chromium() -> None:
-    """Skip the module where there is none."""
+    """Skip the test where there is none. Not while modules are read: who leaves these tests out misses nothing."""
     pytest.importorskip("playwright.sync_api", reason="needs playwright")
     if not CHROMIUM.exists():
         pytest.skip(f"needs {CHROMIUM}", allow_module_level=True)

@@ -20,11 +20,10 @@ from pipeline.output.marker import claim_output
 from pipeline.output.schema import SCHEMAS
 from pipeline.storage.store import Store
 from tests.jobs.exports.outputs import FOLDER, UNICODE, box, put_video, walk
-from tests.jobs.reports.browser import need_chromium, opened, served
+from tests.jobs.reports.browser import opened, served
 from tests.pipeline.output.test_schema import FAILURE
 
 pytestmark = pytest.mark.browser
-need_chromium()
 
 MARKUP = "<script>window.planted = 1</script><img src=x onerror='window.planted = 1'>\u2028\"&amp;'</title>"
 
