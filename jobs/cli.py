@@ -16,6 +16,7 @@ from jobs import (
     export,
     manifest,
     report,
+    review,
     segment,
     status,
     train,
@@ -32,6 +33,7 @@ _JOBS = (
 for job in _JOBS:
     app.registered_commands += job.app.registered_commands
 app.add_typer(manifest.app, name="manifest", help="Make manifests.")
+app.add_typer(review.app, name="review", help="Find the masks that a person should look at.")
 
 
 def main() -> None:

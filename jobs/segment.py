@@ -19,11 +19,20 @@ from rich.console import Console
 from jobs.datasets.one_video import inspect_call
 from jobs.pictures.film import render_video
 from jobs.terminal.console import INTERRUPTED, exit_on_error, stdout
-from jobs.terminal.launch import SOME_FAILED, PoolKind, report, segment, tell_of_weights, worker_config
+from jobs.terminal.launch import (
+    SOME_FAILED,
+    PoolKind,
+    WantedPrecision,
+    report,
+    resolve_precision,
+    segment,
+    tell_of_weights,
+    worker_config,
+)
 from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, BoxMasksOption, MaxPixelsOption
 from model.bank import BankConfig
 from model.ops import SegmentMeanBackend
-from model.segmenter import Precision, SegmenterConfig
+from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.manifest import VideoTask, read_manifest
@@ -165,7 +174,10 @@ def segment_command(
     min_side: Annotated[
         int, typer.Option(min=0, help="Shortest side the network sees: smaller videos are enlarged.")
     ] = SegmenterConfig.min_side,
-    precision: Precision = "fp32",
+    precision: Annotated[
+        WantedPrecision,
+        typer.Option(help="auto: bf16 where workers have a GPU, else fp32; others are other results."),
+    ] = SegmenterConfig.precision,
     memory_every: Annotated[int, typer.Option(help="Memorize every n-th frame.")] = 1,
     refine: Annotated[bool, typer.Option(help="Uncertain-region refinement.")] = True,
     bank: Annotated[BankChoice, typer.Option(help="published: as the authors' code behaves.")] = BankChoice.DEFAULT,
@@ -204,7 +216,9 @@ def segment_command(
             bank=_bank(bank, budget, merge_threshold, update_rate, segment_mean),
             max_side=max_side,
             min_side=min_side,
-            precision=precision,
+            precision=resolve_precision(
+                precision, device=device, pool=pool, workers=workers, gpus_per_worker=gpus_per_worker
+            ),
             memory_every=memory_every,
             refine=refine,
             object_chunk=object_chunk,
@@ -229,6 +243,8 @@ def segment_command(
             torch_threads=torch_threads,
         )
         tell_of_weights(checkpoint, console)
+        if precision == "auto":
+            console.print(f"precision: {segmenter.precision}")
         try:
             summary = segment(
                 tasks,

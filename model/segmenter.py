@@ -34,7 +34,7 @@ from model.ops import one_hot
 from model.parcel import Parcel
 from model.place import hint, seen
 from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, ObjectStatistics, Prompt
-from model.runtime import exact_products, flushed_denormals
+from model.runtime import flushed_denormals, repeatable
 from model.state import PlaceState, SegmenterState
 from model.uncertainty import ambiguity, as_frame_statistics, frame_values, object_values
 
@@ -150,7 +150,7 @@ class VideoSegmenter:
 
     @torch.inference_mode()
     @flushed_denormals()
-    @exact_products()
+    @repeatable()
     def submit(self, frame: Tensor, prompt: Prompt | None = None, *, keep_probabilities: bool = False) -> None:
         """Begin with the next frame; a GPU is not waited for, unless there is a prompt.
 

@@ -16,7 +16,7 @@ from model import checkpoint
 from model.errors import BudgetTooSmall, ModelError
 from model.errors import OutOfMemory as ModelOutOfMemory
 from model.network import AFBURR
-from model.result import FrameResult, Prompt
+from model.result import FrameResult
 from model.runtime import keep_memory
 from model.segmenter import VideoSegmenter
 from pipeline.errors import (
@@ -201,7 +201,7 @@ class VideoWorker:
 
     def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> _Seen:
         depth, seen = self.config.queue_frames, _Seen()
-        ending = Ending(self.config.ending, last_prompt=max(video.prompts))
+        ending, before = Ending(self.config.ending, last_prompt=max(video.prompts)), None
         with Behind[_Row](lambda row: row.write(writer), depth, _Row.num_bytes) as rows:
             waiting = iter(video.frames)
             while seen.needs_prompt_frame is None:
@@ -211,11 +211,14 @@ class VideoWorker:
                     break
                 if self._stopped.is_set():
                     raise Interrupted(f"stopped before frame {frame.index}")
-                with seconds.spent_on("network"):
+                with seconds.spent_on("network"), _frame_named(frame):
                     prompt = video.prompts.on(frame.index, frame.rgb)
-                    result = _step(segmenter, frame, prompt)
-                with seconds.spent_on("write"):
-                    rows.add(_Row(frame, result, prompt.approximations() if prompt else {}))
+                    segmenter.submit(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+                with seconds.spent_on("write"):  # while a GPU works on this frame
+                    _hand_over(rows, before)
+                with seconds.spent_on("network"), _frame_named(frame):
+                    result = segmenter.collect()
+                before = _Row(frame, result, prompt.approximations() if prompt else {})
                 seen.add(frame)
                 seen.needs_prompt_frame = ending.at(frame.index, result)
                 self.counts += WorkerCounts(frames_done=1)
@@ -223,6 +226,7 @@ class VideoWorker:
             self._watch.rest()
             _check_prompts_seen(video)
             with seconds.spent_on("write"):
+                _hand_over(rows, before)
                 rows.finish()
         return seen
 
@@ -283,13 +287,20 @@ def _machine_named() -> Iterator[None]:
         raise WorkerUnfit(f"{platform.node()}: {error}: make room in {tempfile.gettempdir()} or in OUTPUT") from error
 
 
-def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
+@contextmanager
+def _frame_named(frame: Frame) -> Iterator[None]:
+    """Raises what the network raises of a frame, with its number."""
     try:
-        return segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+        yield
     except ModelOutOfMemory as error:
         raise OutOfMemory(f"frame {frame.index}: out of memory ({error})", frame.index) from error
     except ModelError as error:
         raise SegmentationFailed(f"frame {frame.index}: {error}", frame.index) from error
+
+
+def _hand_over(rows: "Behind[_Row]", row: _Row | None) -> None:
+    if row is not None:
+        rows.add(row)
 
 
 def _bad_packets(reader: VideoReader, seen: _Seen) -> int:

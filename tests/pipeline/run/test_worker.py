@@ -33,8 +33,12 @@ from pipeline.errors import (
     WorkerUnfit,
 )
 from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.input.prompts import load_prompts
+from pipeline.input.video import open_video
+from pipeline.input.weights import load_network
 from pipeline.output.schema import VIDEOS
 from pipeline.output.writer import FrameInfo, VideoWriter
+from pipeline.overlap import Behind
 from pipeline.run.attempt import VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
@@ -262,6 +266,7 @@ class TestPromptsBeyondTheEnd:
 class TestFailures:
     """`nothing_is_left` holds for each: no thread, no temporary folder."""
 
+    @pytest.mark.parametrize("told", ["submit", "collect"])
     @pytest.mark.parametrize(
         ("raised", "expected", "remedy"),
         [
@@ -280,8 +285,9 @@ class TestFailures:
         raised: Exception,
         expected: type[PipelineError],
         remedy: Remedy,
+        told: str,
     ) -> None:
-        fail_at(monkeypatch, 4, raised)
+        fail_at(monkeypatch, 4, raised, told=told)
         with pytest.raises(expected, match=rf"'my video' \(row 7\): frame 6: .*{raised}") as error:
             worker.process(attempt_at(make_task(video, tmp_path, prompts=(2,), start_frame=2), "a"))
         assert type(error.value) is expected and error.value.remedy is remedy
@@ -337,14 +343,14 @@ class TestFailures:
     def test_a_worker_that_is_told_to_stop_ends_at_its_next_frame(
         self, worker: VideoWorker, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch, at: int
     ) -> None:
-        step, calls = VideoSegmenter.step, iter(range(1, 10**6))
+        submit, calls = VideoSegmenter.submit, iter(range(1, 10**6))
 
-        def stopping(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+        def stopping(self: VideoSegmenter, *arguments: Any) -> None:
             if next(calls) == at:
                 worker.stop()
-            return step(self, *arguments, **options)
+            submit(self, *arguments)
 
-        monkeypatch.setattr(VideoSegmenter, "step", stopping)
+        monkeypatch.setattr(VideoSegmenter, "submit", stopping)
         if not at:
             worker.stop()
         with pytest.raises(Interrupted, match=rf"'my video' \(row 7\): stopped before frame {at}$") as error:
@@ -410,20 +416,69 @@ class TestFailures:
     def test_what_the_attempt_in_hand_waits_for_is_told_while_it_waits(
         self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        step, said = VideoSegmenter.step, list[str | None]()
+        submit, said = VideoSegmenter.submit, list[str | None]()
 
-        def looking(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+        def looking(self: VideoSegmenter, *arguments: Any) -> None:
             while len(said) < 2 and not (overdue := worker.overdue()):
                 time.sleep(0.01)
             said.append(overdue if len(said) < 2 else None)
-            return step(self, *arguments, **options)
+            submit(self, *arguments)
 
-        monkeypatch.setattr(VideoSegmenter, "step", looking)
+        monkeypatch.setattr(VideoSegmenter, "submit", looking)
         worker._watch = Watch(Patience(least_s=0.2, opening_s=0.3))
         worker.process(attempt_at(make_task(video, tmp_path), "a"))
         assert said[:2] == ["not one frame in 0 s", "no new frame in 0 s"]
         time.sleep(0.4)
         assert worker.overdue() is None
+
+
+class TestOneFrameUnderWay:
+    """While a device works on a frame, the one before is handed to the writer."""
+
+    def test_the_tables_are_those_of_steps(self, video: Path, tmp_path: Path, output: str) -> None:
+        """Every byte; with prompts on the first frame, inside and on the last one."""
+        worker, task = ready(config_for(output)), make_task(video, tmp_path, prompts=(2, 7, 11))
+        found = worker.process(attempt_at(task, "a"))
+        network, config = load_network(worker.config.checkpoint), worker.config.segmenter
+        with open_video(task.video_uri) as reader, VideoWriter(Store(output), task.video_id, "b") as writer:
+            prompts = load_prompts(task, HEIGHT, WIDTH)
+            segmenter = VideoSegmenter(network, config, object_ids=prompts.object_ids)
+            for frame in reader:
+                prompt = prompts.on(frame.index, frame.rgb)
+                result = segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+                writer.add(frame, result, approximate=prompt.approximations() if prompt else {})
+            files = writer.finish()
+        assert {table: file.sha256 for table, file in found.files.items()} == {
+            table: file.sha256 for table, file in files.items()
+        }
+
+    def test_a_row_is_handed_over_while_the_next_frame_is_under_way(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done = list[str]()
+
+        def noting(kind: type, name: str) -> None:
+            method = getattr(kind, name)
+
+            def noted(self: object, *arguments: Any) -> Any:
+                done.append(name)
+                return method(self, *arguments)
+
+            monkeypatch.setattr(kind, name, noted)
+
+        for kind, name in ((VideoSegmenter, "submit"), (VideoSegmenter, "collect"), (Behind, "add")):
+            noting(kind, name)
+        worker.process(attempt_at(make_task(video, tmp_path, end_frame=3), "a"))
+        assert done == ["submit", "collect", *["submit", "add", "collect"] * 2, "add"]
+
+    def test_a_video_that_ends_early_begins_no_frame_behind_its_end(
+        self, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cut_at(monkeypatch, 5)
+        fail_at(monkeypatch, 6, model_errors.NonFinite("of a frame behind the end"))
+        worker = ready(config_for(output, ending=EndingConfig(at_cuts="stop")))
+        outcome = worker.process(attempt_at(make_task(video, tmp_path), "a"))
+        assert frames_of(output, outcome) == [0, 1, 2, 3, 4, 5]
 
 
 class TestAttempts:
@@ -507,26 +562,26 @@ class TestDevice:
         assert pick_device("auto") == torch.device("cuda", 0)
 
 
-def fail_at(monkeypatch: pytest.MonkeyPatch, call: int, error: Exception) -> None:
-    """Let the segmenter raise at this call, counted from 0."""
-    step, calls = VideoSegmenter.step, iter(range(10**6))
+def fail_at(monkeypatch: pytest.MonkeyPatch, call: int, error: Exception, *, told: str = "submit") -> None:
+    """Let the segmenter raise at this call, counted from 0, of what it is `told`."""
+    method, calls = getattr(VideoSegmenter, told), iter(range(10**6))
 
-    def failing(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+    def failing(self: VideoSegmenter, *arguments: Any) -> Any:
         if next(calls) == call:
             raise error
-        return step(self, *arguments, **options)
+        return method(self, *arguments)
 
-    monkeypatch.setattr(VideoSegmenter, "step", failing)
+    monkeypatch.setattr(VideoSegmenter, told, failing)
 
 
 def cut_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     """The segmenter says that another shot begins with its n-th frame."""
-    step, calls = VideoSegmenter.step, iter(range(10**6))
+    collect, calls = VideoSegmenter.collect, iter(range(10**6))
 
-    def cutting(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
-        return replace(step(self, *arguments, **options), shot_cut=next(calls) == call)
+    def cutting(self: VideoSegmenter) -> FrameResult:
+        return replace(collect(self), shot_cut=next(calls) == call)
 
-    monkeypatch.setattr(VideoSegmenter, "step", cutting)
+    monkeypatch.setattr(VideoSegmenter, "collect", cutting)
 
 
 def zero_packet(path: Path, number: int) -> None:
