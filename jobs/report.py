@@ -1,26 +1,29 @@
 """`vos-batch report OUTPUT --to DIR`: an output as pages for a browser, without a server or a network."""
 
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import track
 
-from jobs.reports.destination import INDEX, REVIEW, claim
+from jobs.reports.destination import INDEX, REVIEW
+from jobs.reports.judging import judging
 from jobs.reports.report import READERS, SPACED_FRAMES, Asked, Written, write_report
-from jobs.reviewing.expected import expected
-from jobs.reviewing.quality import DEFAULT_MODEL, QualityModel, load_model
-from jobs.reviewing.queue import Asking, Budget, QueueItem, review_queue
+from jobs.reviewing.quality import DEFAULT_MODEL, load_model
+from jobs.reviewing.queue import Budget
 from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
 from jobs.terminal.options import AllowHttpOption, AllowLocalOption
 from jobs.terminal.progress import show_progress
 from pipeline.input.origin import Allowed
-from pipeline.output.labels import committed_videos
 from pipeline.storage.store import Store
 
 app = typer.Typer(add_completion=False)
 
-BUDGET = "200"
+T = TypeVar("T")
+
 _SHOWN = 10
+_BUDGET = "500"
 
 
 @app.command(name="report")
@@ -38,11 +41,11 @@ def report_command(
         int, typer.Option(min=0, help="Evenly spaced frames a video, besides those worth a look; 0: no pictures.")
     ] = SPACED_FRAMES,
     budget: Annotated[
-        str, typer.Option(metavar="5%|N", help="To review: a share of the object-frames, or a number of them.")
-    ] = BUDGET,
-    per_video: Annotated[int | None, typer.Option(metavar="N", min=1, help="To review of a video, at most.")] = None,
+        str, typer.Option(metavar="5%|N", help="Object-frames to review: a share of all, or a number.")
+    ] = _BUDGET,
+    per_video: Annotated[int | None, typer.Option(metavar="N", min=1, help="Of a video at most.")] = None,
     model: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="What says which masks are bad: a model of `review fit`.")
+        str, typer.Option(metavar="NAME|PATH", help="A model of `review fit`; default: in the box.")
     ] = DEFAULT_MODEL,
     readers: Annotated[int, typer.Option(min=1, help="Videos read at a time.")] = READERS,
     allow_local: AllowLocalOption = False,
@@ -59,29 +62,38 @@ def report_command(
     )
     with exit_on_error():
         try:
-            quality, most = load_model(model), Budget.of(budget)
-            claim(Store(to))  # before anything is computed
-            items = _to_review(output, quality, most, Asking(per_video=per_video))
-            with interruptible() as stop, show_progress(console) as on_progress:
-                written = write_report(
+            with (
+                interruptible() as stop,
+                judging(
                     output,
-                    to,
-                    asked,
-                    judge=lambda video: expected(video, quality),
-                    items=items,
-                    on_progress=on_progress,
-                    stop=stop,
+                    load_model(model),
+                    Budget.of(budget),
+                    per_video,
+                    lambda videos, total: _until(stop, _shown_on(console, videos, total)),
+                ) as judged,
+                show_progress(console) as on_progress,
+            ):
+                written = write_report(
+                    output, to, asked, judge=judged.of, items=judged.items, on_progress=on_progress, stop=stop
                 )
         except KeyboardInterrupt:
             console.print("interrupted: remove DIR before the next call")
             raise typer.Exit(INTERRUPTED) from None
     _show(written, console)
-    console.print(f"open {Store(to).url_of(INDEX)}; {len(items):,} masks to review: {Store(to).url_of(REVIEW)}")
+    store = Store(to)
+    console.print(f"{len(judged.items):,} object-frames to review: {store.url_of(REVIEW)}")
+    console.print(f"open {store.url_of(INDEX)}")
 
 
-def _to_review(output: str, model: QualityModel, budget: Budget, asking: Asking) -> list[QueueItem]:
-    """Also of an output without a result, which has a report too."""
-    return review_queue(output, model, budget, asking) if committed_videos(output) else []
+def _shown_on(console: Console, videos: Iterable[T], total: int) -> Iterable[T]:
+    return track(videos, "judging masks", total=total, console=console) if console.is_terminal else videos
+
+
+def _until(stop: Callable[[], bool], videos: Iterable[T]) -> Iterable[T]:
+    for video in videos:
+        if stop():
+            raise KeyboardInterrupt
+        yield video
 
 
 def _show(written: Written, console: Console) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from jobs.pictures.encode import encode_jpeg
 from jobs.pictures.resize import shrunk
-from pipeline.errors import InvalidInput
+from pipeline.errors import InvalidInput, UnreadableVideo
 from pipeline.input.frame_folder import FrameFolder
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
@@ -49,7 +49,7 @@ def decoded(task: VideoTask, size: tuple[int, int], indices: Sequence[int]) -> I
 
 
 def _decoded(task: VideoTask, indices: Sequence[int]) -> Iterator[Frame]:
-    if is_folder(task.video_uri):
+    if _is_folder(task.video_uri):
         folder = FrameFolder(task.video_uri)
         for index in indices:
             yield from folder.frames(index, index + 1)
@@ -57,3 +57,10 @@ def _decoded(task: VideoTask, indices: Sequence[int]) -> Iterator[Frame]:
     wanted = frozenset(indices)
     with open_video(task.video_uri, start_frame=min(indices), end_frame=max(indices) + 1) as video:
         yield from (frame for frame in video if frame.index in wanted)
+
+
+def _is_folder(url: str) -> bool:
+    try:
+        return is_folder(url)
+    except FileNotFoundError as error:
+        raise UnreadableVideo(f"{url} does not exist: check video_uri in the manifest") from error

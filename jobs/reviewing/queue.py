@@ -97,17 +97,25 @@ def review_queue(
     asking: Asking = Asking(),
     *,
     shown: Callable[[Iterable[CommittedVideo], int], Iterable[CommittedVideo]] = lambda videos, _: videos,
+    keep: Callable[[CommittedVideo, pa.Table], None] = lambda video, table: None,
 ) -> list[QueueItem]:
     """The object-frames of an output to look at, worst first.
 
-    `shown` may tell how far it is. Raises InvalidInput for an output without a video, InvalidOutput, StoreUnavailable.
+    `shown` may tell how far it is, `keep` gets every video's table of `expected`. Raises InvalidInput for an output
+    without a video, InvalidOutput, StoreUnavailable.
     """
     videos = committed_videos(output)
     if not videos:
         raise InvalidInput(f"{output}: no video is complete in this output: run `vos-batch segment` first")
     ordered = [videos[video_id] for video_id in sorted(videos)]
-    found = (expected(video, model) for video in shown(ordered, len(ordered)))
+    found = (_kept(video, model, keep) for video in shown(ordered, len(ordered)))
     return queue_of(found, budget, asking, most_object_frames=_most_object_frames(output))
+
+
+def _kept(video: CommittedVideo, model: QualityModel, keep: Callable[[CommittedVideo, pa.Table], None]) -> pa.Table:
+    table = expected(video, model)
+    keep(video, table)
+    return table
 
 
 def queue_of(

@@ -19,7 +19,8 @@ vosBatch.format = (() => {
   function percent(part, whole) {
     if (!known(part) || !whole) return NONE;
     const share = (100 * part) / whole;
-    return `${share === 0 || share >= 10 ? share.toFixed(0) : share.toFixed(share >= 1 ? 1 : 2)} %`;
+    const digits = share === 0 || share === 100 ? 0 : share >= 10 && share < 99.5 ? 0 : share >= 1 ? 1 : 2;
+    return `${share.toFixed(digits)} %`;
   }
 
   function duration(seconds) {

@@ -3,7 +3,7 @@
 
 vosBatch.Health = (() => {
   const { html } = htmPreact;
-  const { count, percent, rough, duration, money, plural, time, known, NONE } = vosBatch.format;
+  const { count, percent, rough, duration, money, plural } = vosBatch.format;
   const STAGES = { network: "network", decode: "waiting for frames", write: "waiting for the writer", other: "loading and storing" };
 
   const Figure = ({ name, value, note, tone }) => html`<div class="figure">
@@ -17,20 +17,19 @@ vosBatch.Health = (() => {
     const found = [{ name: "Done", value: count(done), note: `of ${plural(total, "video")}` }];
     found.push({ name: "Failed", value: count(of("failed")), tone: of("failed") ? "bad" : "",
       note: health.failed_again ? `${count(health.failed_again)} more keep an older result` : "without a result" });
-    found.push({ name: "Ended early", value: count(of("truncated") + of("needs_prompt")),
-      tone: of("truncated") + of("needs_prompt") ? "warn" : "",
-      note: `${count(of("needs_prompt"))} need a prompt, ${count(of("truncated"))} truncated` });
+    const early = of("truncated") + of("needs_prompt");
+    found.push({ name: "Ended early", value: count(early), tone: early ? "warn" : "",
+      note: early ? `${count(of("needs_prompt"))} need a prompt, ${count(of("truncated"))} truncated` : "truncated or lost" });
     if (of("damaged")) found.push({ name: "Damaged", value: count(of("damaged")), tone: "warn", note: "bad packets inside" });
     if (health.judged) {
       found.push({ name: "Expected J below 0.5", value: percent(health.bad, health.judged),
         note: `${count(health.bad)} of ${count(health.judged)} masks judged` });
     }
     found.push({ name: "Masks", value: count(health.object_frames), note: `in ${plural(health.frames, "frame")}` });
-    found.push({ name: "Speed", value: known(health.frames_per_s) ? `${rough(health.frames_per_s)} /s` : NONE,
-      note: "frames a second and worker" });
+    found.push({ name: "Speed", value: rough(health.frames_per_s), note: "frames/s a worker" });
     if (health.receipt) {
       found.push({ name: "Cost of 1,000 masks", value: money(health.receipt.cost_per_1000_masks),
-        note: `${money(health.receipt.cost)} in all: ${rough(health.receipt.hours)} h at ${money(health.receipt.price_per_hour)}` });
+        note: `${money(health.receipt.cost)} for ${duration(3600 * health.receipt.hours)}` });
     }
     return found;
   }

@@ -12,22 +12,24 @@ vosBatch.Table = (() => {
   const COLUMNS = [
     { by: "id", name: "Video", kind: "id" },
     { by: "status", name: "Status", kind: "state" },
-    { by: "expected_j", name: "Expected J", kind: "number", judged: true, help: "Mean over the video's masks: what a small model expects of them, without truth" },
-    { by: "worst_j", name: "Worst", kind: "number", judged: true, help: "The lowest expected J of a mask" },
+    { by: "expected_j", name: "Expected J", kind: "number", judged: true,
+      help: "Mean over the video's masks: what a small model expects of them, without truth" },
+    { by: "worst_j", name: "Worst", kind: "number worst", judged: true, help: "The lowest expected J of a mask" },
     { by: "bad_share", name: "Below 0.5", kind: "number wide", judged: true, help: "Share of masks with an expected J below 0.5" },
-    { by: "uncertainty", name: "Uncertainty", kind: "number wide", help: "Mean over the video's masks" },
-    { by: "peak", name: "Over time", kind: "trace", down: true, help: "From the first frame to the last: how far the worst mask's expected J is from 1, or, where none is known, the highest uncertainty, up to 0.5. Beside it, and what it sorts by: the highest uncertainty" },
-    { by: "lost", name: "Lost", kind: "number wide", down: true, help: "How often an object had no pixel after a frame with some" },
-    { by: "cuts", name: "Cuts", kind: "number wide", down: true },
-    { by: "objects", name: "Objects", kind: "number wide", down: true },
+    { by: "peak", name: "Over time", kind: "trace", down: true,
+      help: "From the first frame to the last how far the worst mask's expected J is from 1, or, where none is known, the highest uncertainty, up to 0.5. Sorts by the highest uncertainty" },
+    { by: "uncertainty", name: "Uncertainty", kind: "number wide", down: true, help: "Mean over the video's masks" },
+    { by: "lost", name: "Lost", kind: "number wide short", down: true, help: "How often an object had no pixel after a frame with some" },
+    { by: "cuts", name: "Cuts", kind: "number wide short", down: true },
+    { by: "objects", name: "Objects", kind: "number wide short", down: true },
     { by: "frames", name: "Frames", kind: "number middle", down: true },
-    { by: "pixels", name: "Size", kind: "number wide", down: true },
+    { by: "pixels", name: "Size", kind: "number wide size", down: true },
     { by: "frames_per_s", name: "Frames/s", kind: "number wide" },
   ];
 
   const level = (character) => (character === "." ? null : parseInt(character, 36));
 
-  /** The trace as bars; its values are in the table beside it. */
+  /** The trace as bars. */
   function Trace({ trace }) {
     const bars = [...trace].map(level).map((high, at) =>
       high ? `M${2 * at + 1} 16V${(16 - Math.max(1, (16 * high) / LEVELS)).toFixed(1)}` : "");
@@ -49,7 +51,7 @@ vosBatch.Table = (() => {
     worst_j: (row) => html`<${Level} value=${row.worst_j} tone=${toneOfJ(row.worst_j)} />`,
     bad_share: (row) => percent(row.bad, row.judged),
     uncertainty: (row) => fixed(row.uncertainty, 3),
-    peak: (row) => row.trace && html`<${Trace} trace=${row.trace} /><span>${fixed(row.peak, 2)}</span>`,
+    peak: (row) => row.trace && html`<${Trace} trace=${row.trace} />`,
     lost: (row) => (row.lost ? count(row.lost) : html`<span class="zero">${count(row.lost)}</span>`),
     cuts: (row) => (row.cuts ? count(row.cuts) : html`<span class="zero">${count(row.cuts)}</span>`),
     objects: (row) => count(row.objects),

@@ -2,8 +2,7 @@
 
 import json
 import random
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +132,7 @@ def test_one_object_alone_and_no_mask(browser: Any, report: Path) -> None:
         page.goto(f"file://{report}/{INDEX}#video={FOLDER}&frame=2")
         page.locator(".objects").wait_for()
         everything = painted(page, ".stage canvas")
-        page.get_by_role("button", name="300").click()
+        page.get_by_role("button", name="300", exact=True).click()
         alone = painted(page, ".stage canvas")
         assert 0 < alone < everything
         for _ in range(2):
@@ -193,11 +192,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_ten_thousand_videos_are_there_within_two_seconds(browser: Any, large: Path) -> None:
     with opened(browser) as page:
-        began = time.monotonic()
+        spent = processor_time(page)
         page.goto(f"file://{large}/{INDEX}", wait_until="commit")
         page.get_by_role("row").nth(20).wait_for()
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        assert time.monotonic() - began < 2
+        assert spent() < 2
         assert page.get_by_role("row").count() < 100
         assert page.get_by_role("table").get_attribute("aria-rowcount") == "10001"
 
@@ -214,23 +213,33 @@ def test_of_ten_thousand_rows_those_in_view_are_drawn(browser: Any, large: Path)
         assert page.get_by_role("row").count() < 100
 
 
-def test_scrolling_ten_thousand_rows_drops_few_frames(browser: Any, large: Path) -> None:
+def test_scrolling_ten_thousand_rows_costs_little_a_frame(browser: Any, large: Path) -> None:
     with opened(browser) as page:
         page.goto(f"file://{large}/{INDEX}")
         page.get_by_role("row").nth(20).wait_for()
-        longest = page.evaluate(
+        spent = processor_time(page)
+        page.evaluate(
             """async () => {
-                const times = [];
-                for (let step = 0; step < 40; step++) {
-                    const began = performance.now();
+                for (let step = 1; step <= 50; step++) {
                     scrollTo(0, 800 * step);
                     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-                    times.push(performance.now() - began);
                 }
-                return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
             }"""
         )
-        assert longest < 200
+        assert spent() / 50 < 0.05
+
+
+def processor_time(page: Any) -> Callable[[], float]:
+    """Seconds of a processor that the page's main thread takes from now on: what others do meanwhile does not count."""
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def total() -> float:
+        metrics = client.send("Performance.getMetrics")["metrics"]
+        return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
+
+    before = total()
+    return lambda: total() - before
 
 
 def test_videos_are_sorted_and_filtered(browser: Any, large: Path) -> None:
