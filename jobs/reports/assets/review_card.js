@@ -48,6 +48,7 @@ vosBatch.Card = (() => {
       class="card ${choice || ""} ${current ? "current" : ""}"
       onMouseEnter=${() => setHovered(true)}
       onMouseLeave=${() => setHovered(false)}
+      onfocusin=${onCurrent}
     >
       <div
         id="card-${number}"
@@ -56,10 +57,7 @@ vosBatch.Card = (() => {
         aria-roledescription="card"
         aria-label=${label(asked, card, choice)}
         tabindex=${current ? 0 : -1}
-        onFocus=${() => {
-          setFocused(true);
-          onCurrent();
-        }}
+        onFocus=${() => setFocused(true)}
         onBlur=${() => setFocused(false)}
         onClick=${(event) => event.currentTarget.focus()}
       >
