@@ -33,7 +33,7 @@ from model.network import AFBURR, with_weights_in
 from model.ops import one_hot
 from model.parcel import Parcel
 from model.place import hint, seen
-from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, ObjectStatistics, Prompt
+from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, Labels, ObjectStatistics, Prompt
 from model.runtime import exact_products, flushed_denormals
 from model.state import PlaceState, SegmenterState
 from model.uncertainty import ambiguity, as_frame_statistics, frame_values, object_values
@@ -214,7 +214,7 @@ class VideoSegmenter:
         probability = submitted.probability_Khw
         values = dict(zip(submitted.channels[1:], found[2].tolist(), strict=True)) if found else {}
         return FrameResult(
-            labels=labels if submitted.names is None else submitted.names[labels],
+            labels=labels if submitted.names is None else _named(labels, submitted.names),
             objects=tuple(_object_statistics(i, values.get(i)) for i in submitted.objects),
             statistics=as_frame_statistics(found[1].tolist()) if found else None,
             bank=self._bank.settle(counts.tolist()),
@@ -405,6 +405,15 @@ def _present(prediction: _Prediction) -> Tensor:
     """[K] whether a channel has a pixel."""
     present_K = torch.zeros(len(prediction.channels), dtype=torch.bool, device=prediction.index_hw.device)
     return present_K.index_fill_(0, prediction.index_hw.flatten().long(), True)
+
+
+def _named(
+    places: "np.ndarray[tuple[int, ...], np.dtype[np.integer]]", names: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]"
+) -> Labels:
+    """The name that stands at each place [H, W]; of names that count from 0 on, as mostly, the place itself."""
+    if np.array_equal(names, np.arange(len(names))):
+        return places.astype(np.int32)
+    return np.take(names, places, mode="clip")  # unlike names[places] in one pass: places are those of names
 
 
 def _statistics(prediction: _Prediction, *, together: bool) -> list[Tensor]:
