@@ -4,9 +4,9 @@ A segmenter that has lost an object on the way there will hardly find it on the 
 object's first prompt, against the mask that was given there, is a score of the whole video that needs no truth.
 
 The way back begins at each object's last mask of half its median area or more: an object that leaves the picture is a
-sliver at last, and nothing could be followed from that, however right it is. It has the settings and the weights of the run that
-committed the video, and no prompt helps on it. It costs what segmenting costs, and reads the video from its end
-(`pipeline.input.backwards`). What is known of a commit is kept and not done again.
+sliver at last, and nothing could be followed from that, however right it is. It has the settings and the weights of the
+run that committed the video, and no prompt helps on it. It costs what segmenting costs, and reads the video from its
+end (`pipeline.input.backwards`). What is known of a commit is kept and not done again.
 """
 
 import hashlib
