@@ -331,6 +331,7 @@ def test_buttons_do_what_keys_do(browser: Any, reviewed: Path) -> None:
         assert reject.get_attribute("aria-pressed") == "false"
         press(page, "Tab Enter")
         assert card.locator(".verdict").inner_text() == "unsure"
+        assert card.get_by_role("link").get_attribute("href") == "index.html#video=b&frame=29"
         page.get_by_text("Keys").click()
         assert "undo" in page.locator(".help dl").inner_text()
 
