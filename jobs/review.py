@@ -17,6 +17,8 @@ from jobs.reviewing.quality import DEFAULT_MODEL, load_model
 from jobs.reviewing.queue import Asking, Budget, QueueItem, review_queue
 from jobs.reviewing.queue_file import check_queue_file, write_queue
 from jobs.reviewing.reliability import Bin, calibration_error, reliability
+from jobs.reviewing.returns import ReturnTest, return_test
+from jobs.reviewing.returns_file import FILE as RETURNS_FILE
 from jobs.reviewing.same_run import same_config
 from jobs.reviewing.samples import one_truth_each, read_samples
 from jobs.reviewing.scoring import REVIEWED, ReviewScore, score, write_numbers, write_object_frames
@@ -31,6 +33,7 @@ from pipeline.input.manifest import read_manifest
 from pipeline.input.origin import Allowed
 from pipeline.run.device import Device
 from pipeline.scratch import Scratch
+from pipeline.storage.store import Store
 from pipeline.storage.urls import absolute_url
 
 ModelOption = Annotated[str, typer.Option(metavar="NAME|PATH", help="A model of `review fit`; default: in the box.")]
@@ -288,6 +291,47 @@ def simulate_command(
         console.print(f"note: {note}")
     console.print(_curves(found))
     _say_half(found, console)
+
+
+@app.command("return")
+def return_command(
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="What segment wrote: path or URL.")],
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="That it was made from: path or URL.")],
+    sample: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only N videos, by chance but always the same.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="FILE.parquet", help="Default: OUTPUT/review/returns.parquet.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="auto: the GPU where there is one.")] = "auto",
+    allow_local: AllowLocalOption = False,
+    allow_http: AllowHttpOption = False,
+) -> None:
+    """Propagate videos back from their last masks: J against the given masks is a score without truth."""
+    console = stdout()
+    with exit_on_error():
+        if to is not None and not to.endswith(".parquet"):
+            raise InvalidInput(f"--to: {to}: returns are a file that ends in .parquet")
+        tasks = read_manifest(manifest, Allowed(local=allow_local, http=allow_http))
+        shown = _shown_on(console, "propagating back")
+        found = return_test(output, tasks, sample=sample, to=to, device=device, shown=shown)
+    _show_returns(found, console)
+    _show_skipped(found.skipped, console)
+    console.print(f"wrote {absolute_url(to) if to else Store(output).url_of(RETURNS_FILE)}")
+
+
+def _show_returns(found: ReturnTest, console: Console) -> None:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("video", overflow="fold")
+    for heading in ("object", "return J", "frames"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in found.returns[:_SHOWN]:
+        table.add_row(cell(one.video_id), str(one.object_id), _shown(one.return_j), str(one.frames))
+    console.print(table)
+    values = [one.return_j for one in found.returns if one.return_j is not None]
+    more = f"{len(found.returns) - _SHOWN} more, " if len(found.returns) > _SHOWN else ""
+    mean = f"mean {sum(values) / len(values):.2f}" if values else "none came back to a mask"
+    console.print(f"{more}{len(found.returns)} objects, {mean}")
 
 
 if __name__ == "__main__":

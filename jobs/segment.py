@@ -194,6 +194,12 @@ def segment_command(
     stop_when_lost: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="A video ends after N frames without any object, too.")
     ] = None,
+    both_ways: Annotated[
+        bool,
+        typer.Option(
+            "--both-ways", help="Frames before a prompt follow it where it is the nearest: up to twice the time."
+        ),
+    ] = False,
     binary_masks: BinaryMasksOption = False,
     box_masks: BoxMasksOption = "grabcut",
     max_pixels: MaxPixelsOption = MAX_PIXELS,
@@ -236,6 +242,7 @@ def segment_command(
             checkpoint=checkpoint,
             segmenter=segmenter,
             ending=EndingConfig(at_cuts=at_cuts, stop_when_lost=stop_when_lost),
+            both_ways=both_ways,
             binary_masks=binary_masks,
             box_masks=box_masks,
             max_pixels=max_pixels,

@@ -18,6 +18,8 @@ class Way(StrEnum):
     """How frames are chosen."""
 
     QUEUE = "queue"
+    ORACLE = "oracle"
+    """The queue, if it knew what every mask is worth: what a better expectation could gain at most."""
     UNIFORM = "uniform"
     RANDOM = "random"
 

@@ -51,7 +51,7 @@ class Review:
     def curve(self) -> tuple[Floats, Floats]:
         """Shares reviewed and shares of the bad ones found, from (0, 0) to (1, 1); found is NaN without a bad one."""
         _, place, counts = np.unique(self.order_N, return_inverse=True, return_counts=True)
-        bad = np.bincount(place, self.is_bad, len(counts))
+        bad: Floats = np.bincount(place, self.is_bad, len(counts)).astype(np.float64)
         found = _from_zero(bad) / bad.sum() if bad.any() else np.full(len(bad) + 1, np.nan)
         return _from_zero(counts / len(self.order_N)), found
 

@@ -7,7 +7,7 @@ Legend: N object-frames, D features, V videos.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,8 @@ class FitSettings:
     """At most; videos are never torn apart."""
     points: int = 12
     """Of the curve from sums to J."""
+    signs: Mapping[str, int] = field(default_factory=lambda: SIGNS)
+    """The features, and how J may go with them."""
     seed: int = 0
 
 
@@ -152,31 +154,43 @@ def _sums(model: QualityModel, table: pa.Table) -> Floats:
 
 
 def _curve(sums_N: Floats, truth_N: Floats, weight_N: Floats, points: int) -> tuple[Floats, Floats]:
-    """Ascending sums and the J that object-frames about there had, ascending too."""
+    """Ascending sums and the J that object-frames about there had: it rises all the way, from 0 to 1.
+
+    An order of review needs that: of what is flat nobody could tell which is worse.
+    """
     order = np.argsort(sums_N, kind="stable")
     reach = weight_N[order].cumsum() / weight_N.sum()
     groups = [part for part in np.split(order, np.searchsorted(reach, np.arange(1, points) / points)) if len(part)]
-    means = [(_mean(sums_N[g], weight_N[g]), _mean(truth_N[g], weight_N[g])) for g in groups]
-    weights = [float(weight_N[g].sum()) for g in groups]
-    worth = _ascending([value for _, value in means], weights)
-    return np.array([at for at, _ in means], np.float32), np.clip(np.array(worth, np.float32), 0, 1)
+    pools = _rising([_pool(sums_N[group], truth_N[group], weight_N[group]) for group in groups])
+    (first, low), (last, high) = pools[0][:2], pools[-1][:2]
+    ends = (first - max(low, _LEAST_STEP), 0.0), (last + max(1 - high, _LEAST_STEP), 1.0)
+    inner = [(at, min(max(value, 0.0), 1.0)) for at, value, _ in pools]
+    sums, worth = np.array([ends[0], *inner, ends[1]], np.float32).T
+    return sums, worth
+
+
+_LEAST_STEP = 1e-3
+
+
+def _pool(sums: Floats, truth: Floats, weights: Floats) -> tuple[float, float, float]:
+    return _mean(sums, weights), _mean(truth, weights), float(weights.sum())
+
+
+def _rising(pools: Sequence[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """Mean sum, mean J and weight of each, sums ascending: neighbours whose J falls are taken together."""
+    found: list[tuple[float, float, float]] = []
+    for pool in pools:
+        while found and found[-1][1] >= pool[1]:
+            before = found.pop()
+            weight = before[2] + pool[2]
+            at, value = ((before[i] * before[2] + pool[i] * pool[2]) / weight for i in (0, 1))
+            pool = (at, value, weight)
+        found.append(pool)
+    return found
 
 
 def _mean(values: Floats, weights: Floats) -> float:
     return float(np.average(values, weights=weights))
-
-
-def _ascending(values: Sequence[float], weights: Sequence[float]) -> list[float]:
-    """The closest values that never fall: neighbours that do are pooled."""
-    pools: list[tuple[float, float, int]] = []
-    for value, weight in zip(values, weights, strict=True):
-        pool = (value, weight, 1)
-        while pools and pools[-1][0] >= pool[0]:
-            before = pools.pop()
-            total = before[1] + pool[1]
-            pool = ((before[0] * before[1] + pool[0] * pool[1]) / total, total, before[2] + pool[2])
-        pools.append(pool)
-    return [value for value, _, number in pools for _ in range(number)]
 
 
 class _Boosted:
@@ -187,7 +201,7 @@ class _Boosted:
         self._regressor = _regressor()
 
     def fit(self, table: pa.Table, truth_N: Floats, weight_N: Floats) -> QualityModel:
-        features = tuple(SIGNS)
+        features = tuple(self._settings.signs)
         unknown_D = _medians(table, features)
         rows_ND = rows_of(table, features, unknown_D)
         base = _mean(truth_N, weight_N)
@@ -207,7 +221,7 @@ class _Boosted:
             max_leaf_nodes=settings.leaves,
             min_weight_fraction_leaf=settings.least_share,
             max_features=settings.features_a_split,
-            monotonic_cst=list(SIGNS.values()),
+            monotonic_cst=list(self._settings.signs.values()),
             random_state=settings.seed * 10_007 + number,
         )
         learner.fit(rows_ND, left_N, sample_weight=weight_N)

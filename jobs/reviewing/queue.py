@@ -179,12 +179,13 @@ class _Video:
         ends = np.flatnonzero(np.diff(number_N[order])) + 1
         self._rows_K = [{name: values[rows] for name, values in columns.items()} for rows in np.split(order, ends)]
         shape = (len(self._ids_K), len(self._frames_T))
-        self._may_ask_KT, self._empty_KT = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+        self._known_KT, self._prompted_KT, self._empty_KT = (np.zeros(shape, np.bool_) for _ in range(3))
         self._loss_KT = np.zeros(shape)
-        self._may_ask_KT[number_N, place_N] = ~columns["prompted"].astype(np.bool_)
+        self._known_KT[number_N, place_N] = True
+        self._prompted_KT[number_N, place_N] = columns["prompted"]
         self._empty_KT[number_N, place_N] = columns["area_share"] <= 0
         self._loss_KT[number_N, place_N] = 1.0 - columns["expected_j"]
-        self.askable = int(np.count_nonzero(self._may_ask_KT))
+        self.askable = int(np.count_nonzero(self._known_KT & ~self._prompted_KT))
 
     def items(self, asking: Asking) -> Iterator[QueueItem]:
         """Worst first, without end but that of what can be mended."""
@@ -195,7 +196,8 @@ class _Video:
     def _of(self, group: list[int], asking: Asking) -> Iterator[QueueItem]:
         mendable = Mendable(
             self._loss_KT[group],
-            may_ask_KT=self._may_ask_KT[group],
+            known_KT=self._known_KT[group],
+            prompted_KT=self._prompted_KT[group],
             empty_KT=self._empty_KT[group],
             mending=asking.mending,
         )

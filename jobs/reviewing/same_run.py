@@ -1,6 +1,7 @@
 """The settings that an output was made with, to segment some of its videos again in the same way."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -17,17 +18,16 @@ from pipeline.storage.store import Store
 T = TypeVar("T")
 
 
-def same_config(output: str, *, checkpoint: str | None = None, device: Device = "auto") -> WorkerConfig:
-    """As the newest run of `output` had it; it still names that output.
+def same_config(
+    output: str, *, run_id: str | None = None, checkpoint: str | None = None, device: Device = "auto"
+) -> WorkerConfig:
+    """As a run of `output` had it, by default the newest; it still names that output.
 
     `checkpoint`: where the same weights lie now. Raises InvalidInput where no run is recorded or the weights are
     others, InvalidOutput for a record of another version, InvalidCheckpoint, StoreUnavailable.
     """
     store = Store(output)
-    ids = run_ids(store)
-    if not ids:
-        raise InvalidInput(f"{output}: records no run: `vos-batch segment` writes one")
-    known = read_run(store, ids[-1]).config
+    known = _recorded(store, run_id)
     try:
         segmenter = _of(SegmenterConfig, {**_section(known, "segmenter"), "bank": _bank(known)})
         config = worker_config(
@@ -38,12 +38,23 @@ def same_config(output: str, *, checkpoint: str | None = None, device: Device = 
             device=device,
         )
     except (LookupError, TypeError) as error:
-        raise InvalidOutput(f"{output}: its newest run was recorded by another version ({error})") from error
+        raise InvalidOutput(f"{output}: its run was recorded by another version ({error})") from error
     _check_weights(config, known, output)
     given = {
-        name: known[name] for name in ("binary_masks", "box_masks", "max_pixels", "torch_threads") if name in known
+        name: known[name]
+        for name in ("both_ways", "binary_masks", "box_masks", "max_pixels", "torch_threads")
+        if name in known
     }
     return replace(config, **given)  # type: ignore[arg-type]
+
+
+def _recorded(store: Store, run_id: str | None) -> Mapping[str, object]:
+    run_id = run_id or next(reversed(run_ids(store)), None)
+    if run_id is not None:
+        with suppress(FileNotFoundError):
+            return read_run(store, run_id).config
+    which = "no run" if run_id is None else f"nothing of run {run_id}"
+    raise InvalidInput(f"{store.url}: records {which}: `vos-batch segment` writes that anew")
 
 
 def _check_weights(config: WorkerConfig, known: Mapping[str, object], output: str) -> None:

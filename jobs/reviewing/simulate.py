@@ -116,8 +116,8 @@ class _Simulator:
         return points
 
     def _points(self, way: Way) -> Iterator[Point]:
-        if way is Way.QUEUE:
-            yield from (_point([one]) for one in self._by_queue())
+        if way in (Way.QUEUE, Way.ORACLE):
+            yield from (_point([one]) for one in self._by_queue(way))
             return
         for number in self._steps():
             yield _point([self._try(choice, name) for choice, name in self._blind(way, number)])
@@ -135,23 +135,25 @@ class _Simulator:
         for seed in range(self._settings.seed, self._settings.seed + self._settings.draws):
             yield at_random(self._candidates, number, seed), f"random-{seed}-{number}"
 
-    def _by_queue(self) -> Iterator["_Tried"]:
-        chosen, now = NOTHING, self._trials.of(NOTHING, "")
+    def _by_queue(self, way: Way) -> Iterator["_Tried"]:
+        rounds, start = self._settings.rounds, self._trials.of(NOTHING, "")
+        chosen, now = NOTHING, start
         for number in self._steps():
-            base = now if self._settings.rounds else self._trials.of(NOTHING, "")
-            further = number - count(chosen) if self._settings.rounds else number
-            found = self._queued(base, further)
+            further = number - count(chosen) if rounds else number
+            found = self._queued(way, now if rounds else start, further)
             if not found:
                 return  # nothing more deserves a look
-            chosen = joined(chosen, found) if self._settings.rounds else found
-            now = self._trials.of(chosen, f"{'rounds' if self._settings.rounds else 'queue'}-{number}")
+            chosen = joined(chosen, found) if rounds else found
+            now = self._trials.of(chosen, f"{way}{'-in-rounds' if rounds else ''}-{number}")
             yield _Tried(chosen, now)
-            if count(found) < further and not self._settings.rounds:
+            if count(found) < further and not rounds:
                 return
 
-    def _queued(self, trials: Mapping[str, Trial], number: int) -> Choice:
+    def _queued(self, way: Way, trials: Mapping[str, Trial], number: int) -> Choice:
         asking = Asking(whole_frames=True, only=self._candidates, mending=self._settings.mending)
         tables = (expected(trials[name].video, self._model) for name in sorted(trials))
+        if way is Way.ORACLE:
+            tables = (self._trials.with_true_J(table, trials) for table in tables)
         items = queue_of(tables, Budget(items=number), asking)
         return by_video((item.video_id, item.frame_index) for item in items)
 

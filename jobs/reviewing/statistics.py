@@ -299,7 +299,8 @@ def _carried_on(values: Floats) -> Floats:
     if not len(known):
         return np.zeros(len(values))
     last = np.searchsorted(known, np.arange(len(values)), side="right") - 1
-    return values[known[last.clip(0)]]
+    carried: Floats = values[known[last.clip(0)]]
+    return carried
 
 
 def _where_known(values: Floats, told: NDArray[np.bool_]) -> Floats:

@@ -7,6 +7,8 @@ corrected frame counts with the mask that is stored for it, else a score would r
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
 from jobs.datasets import listing
 from jobs.evaluation.matching import Truth
 from jobs.evaluation.scores import Protocol
@@ -110,6 +112,16 @@ class Trials:
             scored = self._scored(output)
             self._known |= {(video_id, frames): scored[video_id] for video_id, frames in new.items()}
         return {video_id: self._known[video_id, frames] for video_id, frames in sorted(wanted.items())}
+
+    def with_true_J(self, expected: pa.Table, trials: Mapping[str, Trial]) -> pa.Table:  # noqa: N802
+        """The table of `expected` with what its masks are worth in fact; 1 where nobody knows."""
+        if not len(expected):
+            return expected
+        video = trials[expected["video_id"][0].as_py()].video
+        J = {(one.frame_index, one.object_id): one.J for one in self._truth.object_frames(video)}
+        keys = zip(expected["frame_index"].to_pylist(), expected["object_id"].to_pylist(), strict=True)
+        column = pa.array([J.get(key, 1.0) for key in keys], pa.float32())
+        return expected.set_column(expected.schema.get_field_index("expected_j"), "expected_j", column)
 
     def _found(self, tasks: Sequence[VideoTask]) -> Iterator[_Subject]:
         videos = committed_videos(self._config.output)

@@ -20,13 +20,12 @@ from pipeline.output.labels import committed_video
 from pipeline.output.marker import claim_output
 from pipeline.storage.store import Store
 from tests.jobs.exports.outputs import box, put_video, walk
-from tests.jobs.reports.browser import need_chromium, opened, served
+from tests.jobs.reports.browser import opened, served
 from tests.jobs.reports.items import Item, all_of, item
 from tests.jobs.reports.test_pages import FAINT, NAMELESS
 from tests.pipeline.media import write_frames
 
 pytestmark = pytest.mark.browser
-need_chromium()
 
 CLIP, FRAMES = "clip", 26
 PAGE, PAGES = 50, 2
