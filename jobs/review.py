@@ -11,6 +11,8 @@ from rich.table import Table
 
 from jobs.evaluation.matching import Truth
 from jobs.reviewing.choices import Way
+from jobs.reviewing.expected import FILE as EXPECTED_FILE
+from jobs.reviewing.expected import write_expected
 from jobs.reviewing.fitting import fit
 from jobs.reviewing.plots import check_plot, plot
 from jobs.reviewing.quality import DEFAULT_MODEL, load_model
@@ -92,6 +94,18 @@ def _show_reliability(bins: list[Bin], console: Console) -> None:
         table.add_row(f"{one.low:.1f}-{one.high:.1f}", *counts, f"{one.expected:.3f}", f"{one.measured:.3f}")
     console.print(table)
     console.print(f"mean distance of expected from measured J: {calibration_error(bins):.3f}")
+
+
+@app.command("expect")
+def expect_command(
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="What segment wrote: path or URL.")],
+    model: ModelOption = DEFAULT_MODEL,
+) -> None:
+    """Write the J expected of every mask beside the tables of OUTPUT."""
+    console = stdout()
+    with exit_on_error():
+        number = write_expected(output, load_model(model))
+    console.print(f"wrote {number:,} rows to {Store(output).url_of(EXPECTED_FILE)}")
 
 
 @app.command("score")

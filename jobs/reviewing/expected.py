@@ -113,9 +113,7 @@ def read_expected(output: str) -> StoredExpected:
     try:
         file = pq.ParquetFile(store.open(FILE))
     except FileNotFoundError:
-        raise InvalidInput(
-            f"{store.url_of(FILE)}: no such file; `vos-batch review score` or `queue` writes it"
-        ) from None
+        raise InvalidInput(f"{store.url_of(FILE)}: no such file; `vos-batch review expect` writes it") from None
     except pa.ArrowInvalid as error:
         raise InvalidInput(f"{store.url_of(FILE)} cannot be read ({error}): delete it") from error
     schema = file.schema_arrow

@@ -1,7 +1,7 @@
 """What the tables say of every object-frame of a video that is finished: what its quality is judged by.
 
-Statistics look back to the object's last prompt, for who once went wrong is often sure of it later, and around the
-frame, for all frames are there.
+Statistics look back to the prompt that the mask comes from (the next one, where `segment --both-ways` went backwards),
+for who once went wrong is often sure of it later, and around the frame, for all frames are there.
 
 Legend: N object-frames of a video, by object and then by frame; T those of one object from a prompt to the next.
 """
@@ -30,7 +30,7 @@ _LEAST_SHARE = 1e-5
 
 _MASK_COLUMNS = (
     "frame_index", "object_id", "height", "width", "rle", "area", "bbox_x", "bbox_y", "bbox_w", "bbox_h", "score",
-    "uncertainty", "approximate",
+    "uncertainty", "approximate", "backward",
 )  # fmt: skip
 _FRAME_COLUMNS = (
     "frame_index", "uncertainty_p95", "uncertain_fraction", "margin", "entropy", "num_objects", "bank_size", "merged",
@@ -231,21 +231,33 @@ def _of_tracks(columns: Columns) -> Columns:
 
 def _of_track(track: Columns) -> dict[str, Floats]:
     """The same of one object."""
-    number = len(track["area"])
-    starts = sorted({0, *np.flatnonzero(track["prompted"]).tolist()})
-    frames = track["frame_index"]
+    frames, prompts = track["frame_index"], np.flatnonzero(track["prompted"])
     found = {
         "overlap_after": np.append(track["overlap_before"][1:], 1.0),
         "area_change": np.abs(np.diff(_log_area(track), prepend=_log_area(track)[:1])),
-        "nearest_prompt": _nearest(frames, frames[starts]),
+        "nearest_prompt": _nearest(frames, frames[prompts if len(prompts) else [0]]),
         "uncertainty_around": centred_mean(track["uncertainty"], WINDOW),
         "overlap_around": centred_mean(track["overlap_before"], WINDOW),
     }
+    since = _in_order(track | found)
+    backward = track["backward"] == 1
+    if backward.any():
+        reverse = {name: values[::-1] for name, values in (track | found).items()}
+        reverse |= {"overlap_before": reverse["overlap_after"], "overlap_after": reverse["overlap_before"]}
+        reverse["area_change"] = np.abs(np.diff(_log_area(reverse), prepend=_log_area(reverse)[:1]))
+        behind = {name: values[::-1] for name, values in _in_order(reverse).items()}
+        since = {name: np.where(backward, behind[name], values) for name, values in since.items()}
+    return found | since
+
+
+def _in_order(track: Columns) -> dict[str, Floats]:
+    """What needs the prompt before each frame; of a track in reverse, the prompt behind it."""
+    starts = sorted({0, *np.flatnonzero(track["prompted"]).tolist()})
     parts = [
-        _since_prompt({name: values[begin:end] for name, values in (track | found).items()})
-        for begin, end in pairwise([*starts, number])
+        _since_prompt({name: values[begin:end] for name, values in track.items()})
+        for begin, end in pairwise([*starts, len(track["area"])])
     ]
-    return found | {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _nearest(frames: Floats, prompts: Floats) -> Floats:
@@ -278,7 +290,7 @@ def _since_prompt(part: Columns) -> dict[str, Floats]:
         "shift": shift,
         "shift_worst": np.fmax.accumulate(shift),
         "shift_from_prompt": np.hypot(x - x[0], y - y[0]) / diagonal,
-        "since_prompt": part["frame_index"] - part["frame_index"][0],
+        "since_prompt": np.abs(part["frame_index"] - part["frame_index"][0]),
         "uncertainty_change": uncertainty - before,
         "uncertainty_10": uncertainty_10,
         "uncertainty_worst": np.fmax.accumulate(uncertainty_10),
@@ -289,7 +301,7 @@ def _since_prompt(part: Columns) -> dict[str, Floats]:
         "overlap_worst": np.minimum.accumulate(np.append(1.0, part["overlap_before"][1:])),
         "area_change_worst": np.maximum.accumulate(np.append(0.0, part["area_change"][1:])),
         "absent_share": np.cumsum(part["area"] == 0) / frames,
-        "cuts": part["cuts"] - part["cuts"][0],
+        "cuts": np.abs(part["cuts"] - part["cuts"][0]),
     }
 
 

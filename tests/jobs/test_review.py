@@ -45,8 +45,15 @@ def test_fit_and_score(output: str, tmp_path: Path) -> None:
     assert rows[0][:4] == ["4", "videos,", "44", "object-frames,"]
     (row,) = [row for row in rows if row[:2] == ["expected", "J"]]
     assert row[-3] == "1.00"
-    assert json.loads((tmp_path / "n.json").read_text())["orders"]["expected J"]["auroc"] == 1
+    assert json.loads((tmp_path / "n.json").read_text())["orders"]["expected J"]["auroc"] == pytest.approx(1)
     assert (tmp_path / "c.svg").exists() and (tmp_path / "o.parquet").exists()
+
+
+def test_expected_J_stands_beside_the_tables(output: str, tmp_path: Path) -> None:  # noqa: N802
+    made(output, tmp_path / "truth", videos=2)
+    result = call("expect", output)
+    assert (result.exit_code, result.output.split()[1]) == (0, "24")
+    assert (Path(output) / "review" / "expected_j.parquet").exists()
 
 
 def test_every_line_fits_a_terminal(output: str, tmp_path: Path) -> None:

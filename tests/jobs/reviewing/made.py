@@ -29,19 +29,21 @@ def put(
     uncertainty: Sequence[float] = (),
     cuts: Sequence[int] = (),
     told: bool = True,
+    backward: Sequence[int] = (),
     identity: str = "a" * 32,
 ) -> CommittedVideo:
     """Commit a video with these masks and return it.
 
     `prompts`: by frame and object whether it is approximate; `uncertainty`: in each frame that of all its objects;
-    `told`: whether the masks say which objects are prompted, as earlier versions did not.
+    `backward`: frames whose masks come from a later prompt; `told`: whether the masks say which objects are prompted,
+    as earlier versions did not.
     """
     store = Store(output)
     claim_output(store)
     known: set[int] = set()
     with VideoWriter(store, video_id, "1") as writer:
         for index, labels in enumerate(masks):
-            known |= set(prompts.get(index, {}))
+            known |= set(prompts.get(index, {})) | ({1} if index in backward else set())
             value = uncertainty[index] if uncertainty else 0.1
             result = FrameResult(
                 labels=np.asarray(labels, np.int32),
@@ -51,7 +53,12 @@ def put(
                 prompted=index in prompts,
                 shot_cut=index in cuts,
             )
-            writer.add(Info(index, None), result, approximate=prompts.get(index, {}) if told else {})
+            writer.add(
+                Info(index, None),
+                result,
+                approximate=prompts.get(index, {}) if told else {},
+                backward=known if index in backward else (),
+            )
         files = writer.finish()
     made = make_commit(video_id, identity)
     size = {"height": masks[0].shape[0], "width": masks[0].shape[1], "frames_decoded": len(masks)}

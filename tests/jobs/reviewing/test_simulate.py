@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
+from typer.testing import CliRunner, Result
 
+from jobs import cli
 from jobs.evaluation.matching import Truth
 from jobs.reviewing.choices import Way
 from jobs.reviewing.same_run import same_config
@@ -245,3 +247,33 @@ def test_a_record_of_another_version_is_named(output: str) -> None:
     Store(output).put(f"{RUNS}/1.json", record)
     with pytest.raises(InvalidOutput, match="its newest run was recorded by another version"):
         same_config(output)
+
+
+def call(site: Site, *options: str) -> Result:
+    given = ["review", "simulate", site.manifest, site.output, "--truth", str(site.folder), "--device", "cpu", *options]
+    return CliRunner().invoke(cli.app, given, env={"COLUMNS": "120"})
+
+
+def test_the_command_tells_the_curves_and_the_frames_for_half(site: Site, tmp_path: Path) -> None:
+    shown = call(site, "--steps", "2,1000", "--ways", "queue,uniform", "--rounds", "--to", str(tmp_path))
+    assert shown.exit_code == 0, shown.output
+    assert "nothing corrected: J&F 0." in shown.output
+    rows = [line.split() for line in shown.output.splitlines()]
+    assert ["uniform", "10", "1.000", "1.000"] in rows
+    assert "frames to correct for half of the missing J&F, uniform:" in shown.output
+    assert "queue / uniform: " in shown.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--steps", "1,two"], "--steps is '1,two': give numbers of frames"),
+        (["--ways", "queue,best"], "--ways is 'queue,best': give some of queue,oracle,uniform,random"),
+        (["--checkpoint", "lite0-open"], "name the file of those with --checkpoint"),
+    ],
+)
+def test_a_wrong_call_exits_with_2(site: Site, options: list[str], said: str) -> None:
+    shown = call(site, *options)
+    assert shown.exit_code == 2
+    assert said in shown.output
+    assert not site.segmented
