@@ -5,20 +5,23 @@ import platform
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 
 from model import checkpoint
-from model.errors import BudgetTooSmall, ModelError
+from model.capture import CudaGraphs
+from model.errors import BudgetTooSmall, ModelError, translate_out_of_memory
 from model.errors import OutOfMemory as ModelOutOfMemory
 from model.network import AFBURR
 from model.result import FrameResult
 from model.runtime import keep_memory
 from model.segmenter import VideoSegmenter
+from model.transfer import Upload, Uploaded
 from pipeline.errors import (
     Interrupted,
     InvalidCheckpoint,
@@ -35,7 +38,7 @@ from pipeline.input.video import VideoReader
 from pipeline.input.weights import load_network
 from pipeline.output.schema import NEEDS_PROMPT
 from pipeline.output.writer import VideoWriter
-from pipeline.overlap import Behind
+from pipeline.overlap import Ahead, Behind
 from pipeline.run.attempt import Attempt, VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
@@ -46,6 +49,8 @@ from pipeline.run.watch import Watch
 from pipeline.storage.store import Store
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_BROUGHT = 2
+"""Frames that wait on a GPU."""
 _SMALLER = 8
 """How much less workspace an attempt gets after one ran out of memory."""
 
@@ -192,7 +197,10 @@ class VideoWorker:
         config = self.config.segmenter
         if smaller_blocks:
             config = replace(config, object_chunk=1, workspace=max(1, config.workspace // _SMALLER))
-        segmenter = self._make_segmenter(network, config, object_ids=video.prompts.object_ids)
+        make: Callable[..., VideoSegmenter] = self._make_segmenter
+        if self.config.capture and self._device.type == "cuda" and not smaller_blocks:
+            make = partial(make, record=CudaGraphs())
+        segmenter = make(network, config, object_ids=video.prompts.object_ids)
         try:
             segmenter.check_budget(video.reader.info.height, video.reader.info.width)
         except BudgetTooSmall as error:
@@ -202,18 +210,21 @@ class VideoWorker:
     def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> _Seen:
         depth, seen = self.config.queue_frames, _Seen()
         ending, before = Ending(self.config.ending, last_prompt=max(video.prompts)), None
-        with Behind[_Row](lambda row: row.write(writer), depth, _Row.num_bytes) as rows:
-            waiting = iter(video.frames)
+        with (
+            self._brought(video) as waiting,
+            Behind[_Row](lambda row: row.write(writer), depth, _Row.num_bytes) as rows,
+        ):
             while seen.needs_prompt_frame is None:
                 with seconds.spent_on("decode"):
-                    frame = next(waiting, None)
-                if frame is None:
+                    brought = next(waiting, None)
+                if brought is None:
                     break
+                frame, uploaded = brought
                 if self._stopped.is_set():
                     raise Interrupted(f"stopped before frame {frame.index}")
                 with seconds.spent_on("network"), _frame_named(frame):
                     prompt = video.prompts.on(frame.index, frame.rgb)
-                    segmenter.submit(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+                    segmenter.submit(uploaded.arrived(), prompt)
                 with seconds.spent_on("write"):  # while a GPU works on this frame
                     _hand_over(rows, before)
                 with seconds.spent_on("network"), _frame_named(frame):
@@ -229,6 +240,17 @@ class VideoWorker:
                 _hand_over(rows, before)
                 rows.finish()
         return seen
+
+    @contextmanager
+    def _brought(self, video: OpenVideo, *, ahead: bool | None = None) -> Iterator[Iterator[tuple[Frame, Uploaded]]]:
+        """The frames, each on its way to the device; `ahead`: some in a thread of its own; None: to a GPU."""
+        upload = Upload(self._device)
+        frames = ((frame, _bring(frame, upload)) for frame in video.frames)
+        if not (self._device.type != "cpu" if ahead is None else ahead):
+            yield frames
+            return
+        with Ahead(frames, _BROUGHT) as brought:
+            yield iter(brought)
 
     def _video_row(self, video: OpenVideo, seen: _Seen, seconds: _Seconds) -> dict[str, object]:
         reader, info = video.reader, video.reader.info
@@ -285,6 +307,11 @@ def _machine_named() -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise WorkerUnfit(f"{platform.node()}: {error}: make room in {tempfile.gettempdir()} or in OUTPUT") from error
+
+
+def _bring(frame: Frame, upload: Upload) -> Uploaded:
+    with _frame_named(frame), translate_out_of_memory():
+        return upload(torch.from_numpy(frame.rgb).permute(2, 0, 1))
 
 
 @contextmanager
