@@ -26,6 +26,7 @@ from jobs.terminal.launch import (
     report,
     resolve_precision,
     segment,
+    tell_of_precision,
     tell_of_weights,
     worker_config,
 )
@@ -194,6 +195,12 @@ def segment_command(
     stop_when_lost: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="A video ends after N frames without any object, too.")
     ] = None,
+    both_ways: Annotated[
+        bool,
+        typer.Option(
+            "--both-ways", help="Frames before a prompt follow it where it is the nearest: up to twice the time."
+        ),
+    ] = False,
     binary_masks: BinaryMasksOption = False,
     box_masks: BoxMasksOption = "grabcut",
     max_pixels: MaxPixelsOption = MAX_PIXELS,
@@ -239,6 +246,7 @@ def segment_command(
             checkpoint=checkpoint,
             segmenter=segmenter,
             ending=EndingConfig(at_cuts=at_cuts, stop_when_lost=stop_when_lost),
+            both_ways=both_ways,
             binary_masks=binary_masks,
             box_masks=box_masks,
             max_pixels=max_pixels,
@@ -249,6 +257,7 @@ def segment_command(
         tell_of_weights(checkpoint, console)
         if precision == "auto":
             console.print(f"precision: {segmenter.precision}")
+        tell_of_precision(segmenter.precision, device, console)
         try:
             summary = segment(
                 tasks,

@@ -35,7 +35,7 @@ from model.ops import one_hot
 from model.parcel import Parcel
 from model.place import hint, seen
 from model.prediction import Prediction, object_statistics
-from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, Prompt
+from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, Labels, Prompt
 from model.runtime import flushed_denormals, repeatable
 from model.state import PlaceState, SegmenterState
 from model.transfer import Download
@@ -219,7 +219,7 @@ class VideoSegmenter:
         probability = submitted.probability_Khw
         values = dict(zip(submitted.channels[1:], found[2].tolist(), strict=True)) if found else {}
         return FrameResult(
-            labels=labels if submitted.names is None else submitted.names[labels],
+            labels=labels if submitted.names is None else _named(labels, submitted.names),
             objects=tuple(object_statistics(i, values.get(i)) for i in submitted.objects),
             statistics=as_frame_statistics(found[1].tolist()) if found else None,
             bank=self._bank.settle(counts.tolist()),
@@ -413,3 +413,13 @@ def _check(frame: Tensor, prompt: Prompt | None) -> None:
         raise ValueError(f"prompt labels are int32, not {prompt.labels.dtype}")
     if not prompt.object_ids or {BACKGROUND, VOID} & set(prompt.object_ids):
         raise ValueError(f"a prompt speaks for objects, never for 0 (background) or {VOID} (void)")
+
+
+def _named(
+    places: "np.ndarray[tuple[int, ...], np.dtype[np.integer]]",
+    names: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]",
+) -> Labels:
+    """The name that stands at each place [H, W]; of names that count from 0 on, as mostly, the place itself."""
+    if np.array_equal(names, np.arange(len(names))):
+        return places.astype(np.int32)
+    return np.take(names, places, mode="clip")  # unlike names[places] in one pass: places are those of names

@@ -10,6 +10,7 @@ from rich.console import Console
 from jobs.terminal.console import interruptible
 from jobs.terminal.progress import show_progress
 from model.checkpoint import UNTRAINED, fingerprint
+from model.runtime import multiplies_bf16
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput
@@ -124,6 +125,7 @@ def worker_config(
     checkpoint: str = DEFAULT_CHECKPOINT,
     segmenter: SegmenterConfig | None = None,
     ending: EndingConfig | None = None,
+    both_ways: bool = False,
     binary_masks: bool = False,
     box_masks: BoxMasks = "grabcut",
     max_pixels: int = MAX_PIXELS,
@@ -144,6 +146,7 @@ def worker_config(
         checkpoint_fingerprint=fingerprint(load_network(checkpoint)),
         segmenter=segmenter or SegmenterConfig(),
         ending=ending or EndingConfig(),
+        both_ways=both_ways,
         binary_masks=binary_masks,
         box_masks=box_masks,
         max_pixels=max_pixels,
@@ -159,6 +162,13 @@ def tell_of_weights(checkpoint: str, console: Console) -> None:
         console.print("note: these weights are untrained, the masks will mean nothing (see --checkpoint)")
     elif licence := read_card(checkpoint).get("licence"):
         console.print(f"weights {without_credentials(checkpoint)}: {licence}")
+
+
+def tell_of_precision(precision: Precision, device: Device, console: Console) -> None:
+    """Say where another precision is faster; what a cluster's processors can do is not known here."""
+    on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+    if precision == "bf16" and on_cpu and not in_ray_cluster() and not multiplies_bf16():
+        console.print("note: this processor has no units for bf16 (AMX): fp32, the default, is faster here")
 
 
 def report(summary: RunSummary, console: Console, *, output: str) -> None:

@@ -6,6 +6,7 @@ Legend: H, W size of a mask in pixels.
 import io
 import zlib
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
@@ -22,6 +23,8 @@ _UNREADABLE_COLOURS = {2: "RGB", 4: "grey with an alpha channel", 6: "RGBA"}
 
 _FEWEST_STEPS, _STEP_SHARE = 3, 0.9
 _FEWEST_DUST, _DUST_SHARE, _DUST_PIXELS = 8, 0.5, 4
+_AROUND = np.ones((3, 3), np.uint8)
+_NEIGHBOURS = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
 
 
 def read_mask(data: bytes, name: str, *, binary_masks: bool = False, size: tuple[int, int] | None = None) -> Labels:
@@ -52,8 +55,16 @@ def read_mask(data: bytes, name: str, *, binary_masks: bool = False, size: tuple
 
 def ids_in(labels: Labels) -> tuple[int, ...]:
     """The object ids that have a pixel in labels [H, W], ascending: neither background nor void."""
-    values = np.flatnonzero(np.bincount(labels.ravel()))
+    values = np.flatnonzero(_pixels_by_value(labels))
     return tuple(int(value) for value in values if value not in (0, VOID))
+
+
+def _pixels_by_value(values: Labels) -> NDArray[np.intp]:
+    """[largest + 1]; counted by runs of one value, of which a mask has few."""
+    flat = values.ravel()
+    start = np.flatnonzero(np.append(True, flat[1:] != flat[:-1])[: flat.size])
+    length = np.diff(start, append=flat.size)
+    return np.bincount(flat[start], length).astype(np.intp)
 
 
 def _decode(data: bytes, name: str, size: tuple[int, int] | None) -> tuple[int, Labels]:
@@ -124,15 +135,19 @@ def _is_smoothed(labels: Labels) -> bool:
     ids = np.array(ids_in(labels))
     if ids.size < _FEWEST_STEPS:
         return False
+    labels = labels.astype(np.uint16)  # samples have no more bits, and there is less to move
     pixels = _pixels_by_id(labels, ids)
     if _are_most(_pixels_by_id(labels[_steps(labels)], ids) >= _STEP_SHARE * pixels, _FEWEST_STEPS):
         return True
+    if ids.size < _FEWEST_DUST:
+        return False
     dust = _pixels_by_id(labels[_lonely(labels)], ids) >= _DUST_SHARE * pixels
     return _are_most(dust & (pixels >= _DUST_PIXELS), _FEWEST_DUST)
 
 
 def _pixels_by_id(values: Labels, ids: NDArray[np.intp]) -> NDArray[np.intp]:
-    return np.bincount(values.ravel(), minlength=ids[-1] + 1)[ids]
+    found = _pixels_by_value(values)
+    return np.append(found, np.zeros(max(0, ids[-1] + 1 - found.size), np.intp))[ids]
 
 
 def _are_most(ids: NDArray[np.bool_], fewest: int) -> bool:
@@ -141,20 +156,18 @@ def _are_most(ids: NDArray[np.bool_], fewest: int) -> bool:
 
 
 def _steps(labels: Labels) -> NDArray[np.bool_]:
-    lowest = np.minimum.reduce(_neighbours(labels))
-    highest = np.maximum.reduce(_neighbours(labels))
+    """Pixels with a lower and a higher one among their eight neighbours."""
+    lowest, highest = (extreme(labels, _AROUND) for extreme in (cv2.erode, cv2.dilate))
     steps: NDArray[np.bool_] = (lowest < labels) & (labels < highest)
     return steps
 
 
 def _lonely(labels: Labels) -> NDArray[np.bool_]:
-    lonely: NDArray[np.bool_] = np.logical_and.reduce([labels != other for other in _neighbours(labels)])
-    return lonely
-
-
-def _neighbours(labels: Labels) -> list[Labels]:
-    """The eight neighbours of every pixel, each [H, W]; beyond the border the picture is mirrored."""
+    """Pixels inside the picture whose eight neighbours all have other values."""
     height, width = labels.shape
-    padded = np.pad(labels, 1, mode="symmetric")
-    corners = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
-    return [padded[y : y + height, x : x + width] for y, x in corners]
+    lonely = np.zeros(labels.shape, bool)
+    lonely[1:-1, 1:-1] = True
+    inside = lonely[1:-1, 1:-1]
+    for y, x in _NEIGHBOURS:
+        inside &= labels[1:-1, 1:-1] != labels[y : height - 2 + y, x : width - 2 + x]
+    return lonely

@@ -94,6 +94,14 @@ class TestFormats:
         _write_yuv(path, yuv, colorspace=matrix)
         assert np.abs(read(path)[0].rgb.astype(int) - (255, 0, 0)).max() <= 4
 
+    @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "bgr0"])
+    def test_pixels_are_those_that_each_picture_gives_by_itself(self, tmp_path: Path, pix_fmt: str) -> None:
+        """Though one converter serves them all: masks, and so the bytes of tables, depend on every pixel."""
+        path = write_video(tmp_path / "v.mkv", [noise[:, :90] for noise in NOISE[:3]], codec="ffv1", pix_fmt=pix_fmt)
+        with av.open(str(path)) as container:
+            expected = [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+        np.testing.assert_array_equal([frame.rgb for frame in read(path)], expected)
+
     def test_the_stream_with_the_most_pixels_is_read(self, tmp_path: Path) -> None:
         small = moving_square(3, 32, 32)
         path = write_streams(tmp_path / "v.mkv", [small, FRAMES[:6], small])

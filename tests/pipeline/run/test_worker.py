@@ -19,6 +19,7 @@ import torch
 
 from model import errors as model_errors
 from model.bank import BankConfig
+from model.network import AFBURR
 from model.result import FrameResult
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from model.transfer import Upload, Uploaded
@@ -42,6 +43,7 @@ from pipeline.input.weights import load_network
 from pipeline.output.schema import VIDEOS
 from pipeline.output.writer import FrameInfo, VideoWriter
 from pipeline.overlap import Behind
+from pipeline.run import worker as worker_module
 from pipeline.run.attempt import VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
@@ -179,6 +181,119 @@ class TestStatus:
         monkeypatch.setattr(VideoWriter, "add", slowly)
         outcome = worker.process(attempt_at(make_task(video, tmp_path), "a"))
         assert frames_of(output, outcome) == list(range(12))
+
+
+class TestBothWays:
+    def segment(self, output: str, task: VideoTask, name: str, **settings: Any) -> tuple[VideoWorker, VideoOutcome]:
+        worker = ready(config_for(output, **settings))
+        return worker, worker.process(attempt_at(task, name))
+
+    @pytest.mark.parametrize("folder", [False, True])
+    def test_frames_before_the_first_prompt_are_filled(
+        self, video: Path, tmp_path: Path, output: str, folder: bool
+    ) -> None:
+        source = write_frames(tmp_path / "frames", SQUARES, ".png") if folder else video
+        task = make_task(source, tmp_path, prompts=(7,))
+        worker, found = self.segment(output, task, "a", both_ways=True)
+        masks = rows(output, found, "masks")
+        assert [row["frame_index"] for row in masks] == list(range(12))
+        assert all(0 < row["score"] <= 1 and 0 <= row["uncertainty"] <= 1 for row in masks if row["frame_index"] != 7)
+        assert [row["backward"] for row in masks] == [True] * 7 + [False] * 5
+        frames = rows(output, found, "frames")
+        assert [row["num_objects"] for row in frames] == [1] * 12
+        assert all(row["bank_size"] > 0 and row["prompted"] == (row["frame_index"] == 7) for row in frames)
+        assert all((row["uncertainty_mean"] is None) == row["prompted"] for row in frames)
+        assert worker.counts == WorkerCounts(frames_begun=20, frames_done=20, videos_begun=1)
+        assert found.video["frames_decoded"] == 12
+
+    def test_from_the_prompt_on_it_is_as_without(self, video: Path, tmp_path: Path, output: str) -> None:
+        task = make_task(video, tmp_path, prompts=(4,))
+        _, both = self.segment(output, task, "a", both_ways=True)
+        _, one = self.segment(output, task, "b")
+        masks, alone = rows(output, both, "masks")[4:], rows(output, one, "masks")
+        assert masks[1:] == alone[1:] and masks[0] == alone[0] | {"event": "jump"}
+        assert rows(output, both, "frames")[4:] == rows(output, one, "frames")[4:]
+
+    def test_before_it_is_what_a_reversed_video_has(self, tmp_path: Path, output: str) -> None:
+        """The way back is the way forwards through the frames in the other order."""
+        back = write_frames(tmp_path / "back", SQUARES, ".png")
+        forth = write_frames(tmp_path / "forth", SQUARES[:9][::-1], ".png")
+        _, both = self.segment(output, make_task(back, tmp_path, prompts=(8,)), "a", both_ways=True)
+        mask = PromptSource(frame_index=0, mask_uri=f"file://{tmp_path}/mask-8.png")
+        _, one = self.segment(output, replace(make_task(forth, tmp_path), prompts=(mask,)), "b")
+        columns = ("rle", "score", "uncertainty")
+        found, wanted = (
+            [[row[name] for name in columns] for row in rows(output, outcome, "masks")] for outcome in (both, one)
+        )
+        assert found[:8] == wanted[:0:-1]
+
+    def test_between_prompts_the_nearest_counts(self, tmp_path: Path, output: str) -> None:
+        source = write_frames(tmp_path / "frames", SQUARES, ".png")
+        task = make_task(source, tmp_path, prompts=(0, 9))
+        worker, both = self.segment(output, task, "a", both_ways=True)
+        _, front = self.segment(output, task, "b")
+        _, behind = self.segment(output, make_task(source, tmp_path, prompts=(9,)), "c", both_ways=True)
+        masks, from_front, from_behind = (
+            {row["frame_index"]: row["score"] for row in rows(output, outcome, "masks")}
+            for outcome in (both, front, behind)
+        )
+        assert {n: masks[n] for n in range(5)} == {n: from_front[n] for n in range(5)}
+        assert {n: masks[n] for n in range(5, 9)} == {n: from_behind[n] for n in range(5, 9)}
+        assert from_front[8] != from_behind[8]
+        assert worker.counts.frames_done == 12 + 5
+
+    def test_the_same_bytes_again(self, video: Path, tmp_path: Path, output: str) -> None:
+        task = make_task(video, tmp_path, prompts=(3, 10))
+        _, one = self.segment(output, task, "a", both_ways=True)
+        _, other = self.segment(output, task, "b", both_ways=True, queue_frames=1)
+        assert [f.sha256 for f in one.files.values()] == [f.sha256 for f in other.files.values()]
+
+    def test_a_prompt_on_the_first_frame_costs_nothing_more(
+        self, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker_module, "open_video", None)
+        worker, both = self.segment(output, make_task(video, tmp_path), "a", both_ways=True)
+        _, one = self.segment(output, make_task(video, tmp_path), "b")
+        assert worker.counts.frames_done == 12
+        assert [f.sha256 for f in both.files.values()] == [f.sha256 for f in one.files.values()]
+
+    def test_prompts_that_a_truncated_video_lacks(self, tmp_path: Path, output: str) -> None:
+        path = write_cut_video(tmp_path / "cut.mp4")
+        _, both = self.segment(output, make_task(path, tmp_path, prompts=(4, 39)), "a", both_ways=True)
+        decoded = both.video["frames_decoded"]
+        assert both.video["status"] == "truncated" and isinstance(decoded, int)
+        assert [row["frame_index"] for row in rows(output, both, "masks")] == list(range(decoded))
+
+    def test_in_smaller_blocks(self, video: Path, tmp_path: Path, output: str) -> None:
+        seen: list[int | None] = []
+
+        class Watched(VideoSegmenter):
+            def __init__(self, network: AFBURR, config: SegmenterConfig, **options: Any) -> None:
+                super().__init__(network, config, **options)
+                seen.append(config.object_chunk)
+
+        worker = VideoWorker(config_for(output, both_ways=True), make_segmenter=Watched)
+        worker.setup()
+        worker.process(replace(attempt_at(make_task(video, tmp_path, prompts=(5,)), "a"), smaller_blocks=True))
+        assert seen == [1, 1]
+
+    def test_an_early_end_is_that_of_the_way_forwards(self, video: Path, tmp_path: Path, output: str) -> None:
+        (tmp_path / "none.png").write_bytes(png(np.zeros((HEIGHT, WIDTH), np.uint8)))
+        gone = PromptSource(frame_index=4, mask_uri=f"file://{tmp_path}/none.png", object_ids=(1,))
+        task = replace(make_task(video, tmp_path), prompts=(gone,))
+        ending = EndingConfig(stop_when_lost=2)
+        _, both = self.segment(output, task, "a", both_ways=True, ending=ending)
+        _, one = self.segment(output, task, "b", ending=ending)
+        for column in ("status", "needs_prompt_frame", "frames_decoded"):
+            assert both.video[column] == one.video[column]
+        assert (both.video["status"], both.video["needs_prompt_frame"]) == ("needs_prompt", 5)
+        assert [row["frame_index"] for row in rows(output, both, "masks")] == list(range(7))
+
+    def test_it_stops_on_the_way_back(self, video: Path, tmp_path: Path, output: str) -> None:
+        worker = ready(config_for(output, both_ways=True))
+        worker.stop()
+        with pytest.raises(Interrupted, match="before frame 9"):
+            worker.process(attempt_at(make_task(video, tmp_path, prompts=(9,)), "a"))
 
 
 class TestEarlyEnds:
