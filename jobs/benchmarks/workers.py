@@ -11,7 +11,6 @@ from jobs.benchmarks.material import Material
 from jobs.benchmarks.meter import Meter
 from jobs.benchmarks.rows import Column, Section
 from jobs.benchmarks.setup import Setup
-from model.segmenter import VideoSegmenter
 from pipeline.errors import InvalidInput
 from pipeline.input.video import open_video
 from pipeline.output.committed import read_committed
@@ -65,7 +64,7 @@ def by_chain(setup: Setup) -> Section:
 
 
 def _bare(setup: Setup, clip: Material, pictures: Sequence[torch.Tensor]) -> None:
-    segmenter = VideoSegmenter(setup.network, setup.segmenter(), object_ids=clip.object_ids)
+    segmenter = setup.make(clip, setup.segmenter())
     for t, picture in enumerate(pictures):
         segmenter.step(picture, None if t else clip.prompt)
 
