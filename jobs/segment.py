@@ -19,7 +19,15 @@ from rich.console import Console
 from jobs.datasets.one_video import inspect_call
 from jobs.pictures.film import render_video
 from jobs.terminal.console import INTERRUPTED, exit_on_error, stdout
-from jobs.terminal.launch import SOME_FAILED, PoolKind, report, segment, tell_of_precision, tell_of_weights, worker_config
+from jobs.terminal.launch import (
+    SOME_FAILED,
+    PoolKind,
+    report,
+    segment,
+    tell_of_precision,
+    tell_of_weights,
+    worker_config,
+)
 from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, BoxMasksOption, MaxPixelsOption
 from model.bank import BankConfig
 from model.ops import SegmentMeanBackend

@@ -408,7 +408,8 @@ def _present(prediction: _Prediction) -> Tensor:
 
 
 def _named(
-    places: "np.ndarray[tuple[int, ...], np.dtype[np.integer]]", names: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]"
+    places: "np.ndarray[tuple[int, ...], np.dtype[np.integer]]",
+    names: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]",
 ) -> Labels:
     """The name that stands at each place [H, W]; of names that count from 0 on, as mostly, the place itself."""
     if np.array_equal(names, np.arange(len(names))):
