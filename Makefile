@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow test-exports chaos fuzz check format scatter benchmark benchmark-gpu clean
+.PHONY: demo test test-slow test-exports test-browser chaos fuzz check format scatter benchmark benchmark-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/vos-batch demo
@@ -20,6 +20,10 @@ test-slow: $(VENV)/dev
 # Exports as other libraries read them, which ask for other versions than we do: in environments of their own.
 test-exports: $(VENV)/dev build/readers/installed build/label_studio/installed
 	$(BIN)/python -m pytest -m exports
+
+# Pages in Debian's chromium, where there is one.
+test-browser: $(VENV)/dev
+	$(BIN)/python -m pytest -m browser
 
 build/%/installed: tests/jobs/exports/readers/%.txt
 	$(PYTHON) -m venv build/$*

@@ -15,6 +15,8 @@ from jobs import (
     evaluate,
     export,
     manifest,
+    report,
+    review,
     segment,
     status,
     train,
@@ -25,12 +27,13 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Batch video object segmentation: masks and uncertainty as tables."
 )
 _JOBS = (
-    segment, status, verify, export, evaluate, compare, benchmark, demo, train, adapt, compose, ablate, average,
+    segment, status, verify, export, report, evaluate, compare, benchmark, demo, train, adapt, compose, ablate, average,
     checkpoints, convert_checkpoint,
 )  # fmt: skip
 for job in _JOBS:
     app.registered_commands += job.app.registered_commands
 app.add_typer(manifest.app, name="manifest", help="Make manifests.")
+app.add_typer(review.app, name="review", help="Find the masks that a person should look at.")
 
 
 def main() -> None:

@@ -160,7 +160,9 @@ def correct_command(
     manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Manifest that was segmented: path or URL.")],
     source: Annotated[
         str,
-        typer.Option("--from", metavar="SRC", help="What was corrected: folder of VIDEO/FRAME.png, or annotations."),
+        typer.Option(
+            "--from", metavar="SRC", help="What was corrected: folder of VIDEO/FRAME.png, annotations, decisions."
+        ),
     ],
     output: Annotated[str, typer.Option(help="Manifest to write: path or URL ending in .jsonl, .csv or .parquet.")],
     layout: Annotated[str, typer.Option(help=f"How it lies there: {', '.join(LAYOUTS)}.")] = MASKS,
@@ -170,7 +172,7 @@ def correct_command(
     new_objects: Annotated[bool, typer.Option("--new-objects", help="Let in ids that the video had not.")] = False,
     binary_masks: BinaryMasksOption = False,
 ) -> None:
-    """Take corrected masks over as further prompts; only their videos are segmented again."""
+    """Take corrected masks and decisions over as further prompts; only their videos are segmented again."""
     console = stdout()
     with exit_on_error():
         done = correct(
@@ -181,6 +183,10 @@ def correct_command(
     )
     if done.unchanged:
         console.print(f"left as found: {done.unchanged} objects of corrected frames")
+    if done.to_draw:
+        console.print(
+            f"left to draw anew: {done.to_draw} objects of frames, unsure or rejected where nothing was found"
+        )
     flags = " --binary-masks" if binary_masks else ""
     console.print(f"next: vos-batch segment {shlex.quote(output)} OUTPUT{flags}")
 

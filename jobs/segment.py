@@ -22,7 +22,9 @@ from jobs.terminal.console import INTERRUPTED, exit_on_error, stdout
 from jobs.terminal.launch import (
     SOME_FAILED,
     PoolKind,
+    WantedPrecision,
     report,
+    resolve_precision,
     segment,
     tell_of_precision,
     tell_of_weights,
@@ -31,7 +33,7 @@ from jobs.terminal.launch import (
 from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, BoxMasksOption, MaxPixelsOption
 from model.bank import BankConfig
 from model.ops import SegmentMeanBackend
-from model.segmenter import Precision, SegmenterConfig
+from model.segmenter import SegmenterConfig
 from pipeline.errors import InvalidInput
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.manifest import VideoTask, read_manifest
@@ -173,7 +175,10 @@ def segment_command(
     min_side: Annotated[
         int, typer.Option(min=0, help="Shortest side the network sees: smaller videos are enlarged.")
     ] = SegmenterConfig.min_side,
-    precision: Precision = "fp32",
+    precision: Annotated[
+        WantedPrecision,
+        typer.Option(help="auto: bf16 where workers have a GPU, else fp32; others are other results."),
+    ] = SegmenterConfig.precision,
     memory_every: Annotated[int, typer.Option(help="Memorize every n-th frame.")] = 1,
     refine: Annotated[bool, typer.Option(help="Uncertain-region refinement.")] = True,
     bank: Annotated[BankChoice, typer.Option(help="published: as the authors' code behaves.")] = BankChoice.DEFAULT,
@@ -190,6 +195,12 @@ def segment_command(
     stop_when_lost: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="A video ends after N frames without any object, too.")
     ] = None,
+    both_ways: Annotated[
+        bool,
+        typer.Option(
+            "--both-ways", help="Frames before a prompt follow it where it is the nearest: up to twice the time."
+        ),
+    ] = False,
     binary_masks: BinaryMasksOption = False,
     box_masks: BoxMasksOption = "grabcut",
     max_pixels: MaxPixelsOption = MAX_PIXELS,
@@ -212,7 +223,9 @@ def segment_command(
             bank=_bank(bank, budget, merge_threshold, update_rate, segment_mean),
             max_side=max_side,
             min_side=min_side,
-            precision=precision,
+            precision=resolve_precision(
+                precision, device=device, pool=pool, workers=workers, gpus_per_worker=gpus_per_worker
+            ),
             memory_every=memory_every,
             refine=refine,
             object_chunk=object_chunk,
@@ -230,6 +243,7 @@ def segment_command(
             checkpoint=checkpoint,
             segmenter=segmenter,
             ending=EndingConfig(at_cuts=at_cuts, stop_when_lost=stop_when_lost),
+            both_ways=both_ways,
             binary_masks=binary_masks,
             box_masks=box_masks,
             max_pixels=max_pixels,
@@ -237,7 +251,9 @@ def segment_command(
             torch_threads=torch_threads,
         )
         tell_of_weights(checkpoint, console)
-        tell_of_precision(precision, device, console)
+        if precision == "auto":
+            console.print(f"precision: {segmenter.precision}")
+        tell_of_precision(segmenter.precision, device, console)
         try:
             summary = segment(
                 tasks,

@@ -16,6 +16,7 @@ from rich.table import Table
 from jobs.terminal.console import exit_on_error, stdout
 from jobs.terminal.printable import cell
 from pipeline.output import tables
+from pipeline.output.failures import open_failures
 from pipeline.output.layout import ROW_TABLES
 from pipeline.output.marker import check_output
 from pipeline.output.runs import read_run, run_ids
@@ -95,7 +96,9 @@ def read_status(output: str) -> Status:
         bytes=sum(entry.size for table in ROW_TABLES for entry in store.list(table)),
         last_commit_at=pc.max(videos["committed_at"]).as_py(),
         needs_prompt=_needs_prompt(videos),
-        failures=_open_failures(failures, videos),
+        failures=tuple(
+            OpenFailure(**row) for row in open_failures(failures, videos, OpenFailure.__dataclass_fields__).values()
+        ),
         runs=runs,
         last_run=_run(store, runs[-1], videos) if runs else None,
     )
@@ -114,18 +117,6 @@ def _run(store: Store, run_id: str, videos: pa.Table) -> LastRun:
 def _needs_prompt(videos: pa.Table) -> dict[str, int]:
     columns = (videos[name].to_pylist() for name in ("video_id", "needs_prompt_frame"))
     return dict(sorted((video_id, frame) for video_id, frame in zip(*columns, strict=True) if frame is not None))
-
-
-def _open_failures(failures: pa.Table, videos: pa.Table) -> tuple[OpenFailure, ...]:
-    committed_at = dict(zip(videos["video_id"].to_pylist(), videos["committed_at"].to_pylist(), strict=True))
-    columns = list(OpenFailure.__dataclass_fields__)
-    rows = failures.select(columns).sort_by("failed_at").to_pylist()
-    latest = {row["video_id"]: OpenFailure(**row) for row in rows}
-    return tuple(
-        latest[video_id]
-        for video_id in sorted(latest)
-        if video_id not in committed_at or committed_at[video_id] < latest[video_id].failed_at
-    )
 
 
 @app.command()

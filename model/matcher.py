@@ -57,6 +57,6 @@ def read(
 def _as_multiplied(rows: Tensor) -> Tensor:
     """In the type that autocast would convert them to, for every block anew; gradients are to sum up in their own."""
     kind = rows.device.type
-    if torch.is_grad_enabled() or not torch.is_autocast_enabled(kind):
+    if torch.is_grad_enabled() or not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
         return rows
     return rows.to(torch.get_autocast_dtype(kind))

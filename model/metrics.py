@@ -144,6 +144,14 @@ def region_similarity(pred: Mask, truth: Mask) -> float:
     return np.count_nonzero(pred & truth) / union if union else 1.0
 
 
+def object_similarity(pred_labels: Labels, truth_labels: Labels, object_id: int) -> float:
+    """J of one object of two label maps [H, W]; void (255) in the truth counts for nobody.
+
+    Raises ValueError when their shapes differ.
+    """
+    return region_similarity(*_masks_of(pred_labels, truth_labels, object_id))
+
+
 def boundary_accuracy(pred: Mask, truth: Mask) -> float:
     """F: harmonic mean of boundary precision and recall of two boolean masks [H, W] (DAVIS 2017).
 
@@ -223,9 +231,13 @@ def _score_object(pred: LabelMaps, truth: LabelMaps, frames: range, object_id: i
 
 
 def _frame_scores(pred_labels: Labels, truth_labels: Labels, object_id: int) -> tuple[float, float]:
-    pred = (pred_labels == object_id) & (truth_labels != VOID)
-    truth = truth_labels == object_id
+    pred, truth = _masks_of(pred_labels, truth_labels, object_id)
     return region_similarity(pred, truth), boundary_accuracy(pred, truth)
+
+
+def _masks_of(pred_labels: Labels, truth_labels: Labels, object_id: int) -> tuple[Mask, Mask]:
+    _check_same_shape(pred_labels, truth_labels)
+    return (pred_labels == object_id) & (truth_labels != VOID), truth_labels == object_id
 
 
 def _object_score(object_id: int, frames: Sequence[int], scores: Sequence[tuple[float, float]]) -> ObjectScore:

@@ -1,4 +1,4 @@
-"""How a process computes: what becomes of freed memory, of numbers next to zero, and of digits on a GPU."""
+"""How a process computes: what becomes of freed memory, of numbers next to zero, and of digits and choices on a GPU."""
 
 import ctypes
 import sys
@@ -45,18 +45,31 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
+_REPEATABLE: tuple[tuple[Any, str, bool], ...] = (
+    (torch.backends.cudnn, "allow_tf32", False),  # else convolutions take ten bits of each factor
+    (torch.backends.cuda.matmul, "allow_tf32", False),
+    (torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction", False),  # sums are of float32 throughout
+    (torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction", False),
+    (torch.backends.cudnn, "benchmark", False),  # else what a try-out finds fastest is taken, which differs by the day
+    (torch.backends.cudnn, "deterministic", True),
+)
+"""What a GPU must and must not do."""
+
+REPEATABLE_ENVIRONMENT = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+"""Of a process before it takes a GPU: each stream's products then have the same memory to choose by, every time."""
+
+
 @contextmanager
-def exact_products() -> Iterator[None]:
-    """On a GPU float32 is float32 inside the context: else its convolutions take ten bits of each factor (TF32)."""
-    settings: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [setting.allow_tf32 for setting in settings]
-    for setting in settings:
-        setting.allow_tf32 = False
+def repeatable() -> Iterator[None]:
+    """On a GPU float32 is float32 inside the context, and nothing is chosen by how long it took."""
+    before = [getattr(of, name) for of, name, _ in _REPEATABLE]
+    for of, name, value in _REPEATABLE:
+        setattr(of, name, value)
     try:
         yield
     finally:
-        for setting, allowed in zip(settings, before, strict=True):
-            setting.allow_tf32 = allowed
+        for (of, name, _), value in zip(_REPEATABLE, before, strict=True):
+            setattr(of, name, value)
 
 
 _BF16_UNITS = ("amx_bf16", "bf16")

@@ -151,7 +151,7 @@ class Trainer:
         memory = self.network.memorize(pictures_BT3HW[:, 0], masks)
         place = first = seen(masks.flatten(0, 1))
         for t in range(1, frames):
-            told = hint(doubts.about(place, first)).unflatten(0, masks.shape[:2])
+            told = hint(doubts.about(place, first, t)).unflatten(0, masks.shape[:2])
             logits = self.network.segment(pictures_BT3HW[:, t], memory, hint_BKCyx=told).logits
             yield logits, labels_BTHW[:, t]
             if t + 1 < frames:

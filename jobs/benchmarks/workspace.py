@@ -22,7 +22,7 @@ def workspace_bytes(work: Callable[[], object], device: torch.device) -> int:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it tells the terminal of its start and stop
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
         work()
-    results = profiler.profiler.kineto_results  # type: ignore[union-attr]
+    results = profiler.profiler.kineto_results
     held = most = 0
     for event in sorted((e for e in results.events() if e.name() == _ALLOCATED), key=lambda e: e.start_ns()):
         held += event.nbytes()

@@ -75,17 +75,20 @@ class _NoNetwork(VideoSegmenter):
         super().__init__(network, config, object_ids=object_ids)
         self._seen = 0
 
-    def step(self, frame: Tensor, prompt: Prompt | None = None, *, keep_probabilities: bool = False) -> FrameResult:
+    def submit(self, frame: Tensor, prompt: Prompt | None = None, *, keep_probabilities: bool = False) -> None:
+        self._prompted = prompt is not None
         if prompt is not None:
             self._masks = [np.roll(prompt.labels, 2 * shift, axis=1) for shift in range(_MASKS)]
             self._objects_there = tuple(_statistics(object_id) for object_id in prompt.object_ids)
         self._seen += 1
+
+    def collect(self) -> FrameResult:
         return FrameResult(
             labels=self._masks[self._seen % _MASKS],
             objects=self._objects_there,
             statistics=_STATISTICS,
             bank=BankStatistics(),
-            prompted=prompt is not None,
+            prompted=self._prompted,
         )
 
 

@@ -1,7 +1,8 @@
-"""Corrected masks as further prompts: what a person drew anew on frames of videos that are segmented already.
+"""Corrected masks as further prompts: what a person drew anew, or decided on, in videos that are segmented already.
 
-A corrected frame is the truth of all objects that are known there: one that it does not show is not in it. Only videos
-with corrections get other rows, so only these are segmented again.
+A frame that was drawn anew is the truth of all objects that are known there: one that it does not show is not in it.
+Decisions speak for the objects that were decided on, and for no other. Only videos with corrections get other rows, so
+only these are segmented again.
 """
 
 import json
@@ -15,6 +16,7 @@ from jobs.datasets.annotations.shapes import absent_object, of_mask
 from jobs.datasets.annotations.sources import Source, source_of
 from jobs.datasets.annotations.tasks import has_objects, task_of
 from jobs.datasets.davis import RENUMBERED, annotations, mask_files
+from jobs.datasets.decisions import decided_videos
 from jobs.datasets.masks import read_labels
 from model.metrics import region_similarity
 from model.result import Labels
@@ -31,7 +33,9 @@ from pipeline.storage.urls import name_of, parent_url
 
 MASKS = "masks"
 """The layout of folders of label PNGs: `VIDEO/FRAME.png`, below `Annotations` or not."""
-LAYOUTS = (MASKS, *READERS)
+DECISIONS = "decisions"
+"""The layout of the file that a report's review page saves."""
+LAYOUTS = (MASKS, DECISIONS, *READERS)
 _SAME_IOU = 0.98
 """What tools round when they turn masks into polygons and back stays above it."""
 _METADATA = "corrections"
@@ -47,6 +51,8 @@ class Corrected:
     """Over all frames."""
     unchanged: int
     """Objects of frames that are as they were found, and are not taken over."""
+    to_draw: int = 0
+    """Objects of frames that were decided on without saying what their mask is."""
 
 
 def correct(
@@ -72,19 +78,41 @@ def correct(
         raise InvalidInput(f"--layout: {layout} is not known; choose one of {', '.join(LAYOUTS)}")
     tasks = read_manifest(manifest)
     corrector = _Corrector(tasks, run, new_objects=new_objects, binary_masks=binary_masks)
-    read = _masks(source, corrector) if layout == MASKS else _annotated(layout, source, corrector)
     rows = {task.video_id: task for task in tasks}
     videos = frames = objects = 0
+    for task, kept in _corrections(layout, source, corrector, run):
+        rows[task.video_id] = _with(task, kept, corrector)
+        videos, frames = videos + 1, frames + len(kept)
+        objects += sum(len(one.object_ids or ()) for one in kept)
+    if not videos:
+        raise _nothing(source, corrector, run)
+    write_manifest(output, rows.values())
+    return Corrected(
+        videos=videos, frames=frames, objects=objects, unchanged=corrector.unchanged, to_draw=corrector.to_draw
+    )
+
+
+def _nothing(source: str, corrector: "_Corrector", run: str | None) -> InvalidInput:
+    if corrector.to_draw:
+        return InvalidInput(
+            f"{source}: does not say of any object what its mask is: all are unsure, or rejected where nothing was "
+            "found; draw these anew, and name the folder of the masks"
+        )
+    as_found = f", as all is as {run} has it" if run is not None and corrector.unchanged else ""
+    return InvalidInput(f"{source}: holds no correction{as_found}; save what you corrected, and name its folder")
+
+
+def _corrections(
+    layout: str, source: str, corrector: "_Corrector", run: str | None
+) -> Iterator[tuple[VideoTask, Sequence[PromptSource]]]:
+    """By video what its corrections are, at least one."""
+    if layout == DECISIONS:
+        yield from _decided(source, corrector, run)
+        return
+    read = _masks(source, corrector) if layout == MASKS else _annotated(layout, source, corrector)
     for task, found in read:
         if kept := corrector.changed(task, found):
-            rows[task.video_id] = _with(task, kept, corrector)
-            videos, frames = videos + 1, frames + len(kept)
-            objects += sum(len(one.object_ids or ()) for one in kept)
-    if not videos:
-        as_found = f", as all is as {run} has it" if run is not None and corrector.unchanged else ""
-        raise InvalidInput(f"{source}: holds no correction{as_found}; save what you corrected, and name its folder")
-    write_manifest(output, rows.values())
-    return Corrected(videos=videos, frames=frames, objects=objects, unchanged=corrector.unchanged)
+            yield task, kept
 
 
 class _Corrector:
@@ -97,6 +125,7 @@ class _Corrector:
         self._binary_masks = binary_masks
         self._known: dict[str, dict[int, int]] = {}
         self.unchanged = 0
+        self.to_draw = 0
 
     def task(self, name: str, where: str) -> VideoTask:
         """The video of this id, or of the name that exports give it."""
@@ -164,6 +193,16 @@ class _Corrector:
         same = {i for i in given.object_ids if region_similarity(given.labels == i, before == i) >= _SAME_IOU}
         self.unchanged += len(same)
         return self.without(one, same)
+
+
+def _decided(source: str, corrector: _Corrector, run: str | None) -> Iterator[tuple[VideoTask, Sequence[PromptSource]]]:
+    if run is None:
+        raise InvalidInput(f"--layout {DECISIONS} needs --run OUTPUT, which has the masks that were decided on")
+    for video in decided_videos(source, run):
+        task = corrector.task(video.video_id, source)
+        corrector.to_draw += video.to_draw
+        if video.prompts:
+            yield task, video.prompts
 
 
 def _masks(source: str, corrector: _Corrector) -> Iterator[tuple[VideoTask, list[PromptSource]]]:

@@ -4,23 +4,16 @@ One video is read at a time and its frames one after the other, so memory grows 
 with the size of their masks.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from jobs.datasets import listing
-from jobs.datasets.davis import annotations, mask_files
+from jobs.evaluation.matching import Truth
 from jobs.evaluation.scores import Evaluation, Protocol, SequenceScore
-from jobs.evaluation.truth import NotScored, TruthMask, belonging, check_size, notes_on_frames
+from jobs.evaluation.truth import NotScored, TruthMask, notes_on_frames
 from model.metrics import ObjectScore, SequenceScorer
-from model.result import Labels
 from pipeline.errors import InvalidInput
 from pipeline.input.frame_folder import natural_key
-from pipeline.input.masks import read_mask
 from pipeline.output.labels import CommittedVideo, committed_videos
-from pipeline.overlap import Ahead
-from pipeline.storage.store import Store
-
-_FRAME_COLUMNS = ["frame_index", "frame_name", "prompted"]
-_TRUTHS_AHEAD = 4
 
 
 def evaluate(
@@ -38,49 +31,55 @@ def evaluate(
     is the object. Raises InvalidOutput for a folder that is not ours, InvalidInput when nothing can be scored or
     sizes differ, InvalidPrompt for a mask that cannot be read, StoreUnavailable.
     """
-    scorer = _Evaluator(output, annotations(truth, resolution), Protocol(protocol), binary_masks)
-    return scorer.evaluate()
+    found = Truth(truth, resolution=resolution, binary_masks=binary_masks)
+    return evaluate_with(output, found, Protocol(protocol))
+
+
+def evaluate_with(
+    output: str, truth: Truth, protocol: Protocol, *, prompted: Mapping[str, Collection[int]] | None = None
+) -> Evaluation:
+    """The same with a truth that is open already.
+
+    `prompted`: by video the frames that count as prompted, whatever the output says; outputs with other prompts are
+    then scored on the same frames. Raises as `evaluate`.
+    """
+    return _Evaluator(output, truth, protocol, prompted).evaluate()
 
 
 class _Evaluator:
     """One output and its truth."""
 
-    def __init__(self, output: str, truth: Store, protocol: Protocol, binary_masks: bool) -> None:
+    def __init__(
+        self, output: str, truth: Truth, protocol: Protocol, prompted: Mapping[str, Collection[int]] | None
+    ) -> None:
+        self._prompted = prompted
         self._truth = truth
         self._protocol = protocol
-        self._binary_masks = binary_masks
         self._videos = committed_videos(output)
 
     def evaluate(self) -> Evaluation:
-        truths = listing.folders(self._truth)
         sequences, skipped = [], {}
         for video_id in sorted(self._videos, key=natural_key):
             try:
-                if video_id not in truths:
-                    raise NotScored(f"no folder of its name in {self._truth.url}")
                 sequences.append(self._sequence(self._videos[video_id]))
             except NotScored as reason:
                 skipped[video_id] = str(reason)
         if not sequences:
-            raise InvalidInput(_nothing(self._truth.url, skipped))
+            raise InvalidInput(nothing_to_score(self._truth.store.url, skipped))
         return Evaluation(
             protocol=self._protocol,
             sequences=tuple(sequences),
             skipped=skipped,
-            not_segmented=tuple(name for name in truths if name not in self._videos),
+            not_segmented=tuple(name for name in self._truth.video_ids if name not in self._videos),
         )
 
     def _sequence(self, video: CommittedVideo) -> SequenceScore:
-        frames = video.frames(_FRAME_COLUMNS).to_pylist()
-        names = mask_files(self._truth, video.video_id)
-        masks = belonging(names, frames, self._truth.url_of(video.video_id))
+        matched = self._truth.matched(video)
         scorer, uncertainties = SequenceScorer(), []
-        found = video.labels(mask.frame_index for mask in masks)
-        with Ahead(self._truths(video, masks), _TRUTHS_AHEAD) as truths:
-            for mask, truth, frame in zip(masks, truths, found, strict=True):
-                scorer.add(frame.labels, truth, prompted=mask.prompted)
-                uncertainties.append(frame.uncertainty)
-        notes = [*notes_on_frames(names, masks, frames), *self._notes_on_objects(scorer)]
+        for mask, truth, found in matched.compared():
+            scorer.add(found.labels, truth, prompted=self._is_prompted(video.video_id, mask))
+            uncertainties.append(found.uncertainty)
+        notes = [*notes_on_frames(matched.names, matched.masks, matched.frames), *self._notes_on_objects(scorer)]
         objects = self._objects(scorer)
         return SequenceScore(
             video_id=video.video_id,
@@ -89,13 +88,10 @@ class _Evaluator:
             notes=tuple(notes),
         )
 
-    def _truths(self, video: CommittedVideo, masks: Sequence[TruthMask]) -> Iterator[Labels]:
-        for mask in masks:
-            name = f"{video.video_id}/{mask.name}"
-            where = f"video {video.video_id!r}, frame {mask.frame_index}: truth {self._truth.url_of(name)}"
-            labels = read_mask(self._truth.get(name), where, binary_masks=self._binary_masks)
-            check_size(labels, video.size, where)
-            yield labels
+    def _is_prompted(self, video_id: str, mask: TruthMask) -> bool:
+        if self._prompted is None:
+            return mask.prompted
+        return mask.frame_index in self._prompted.get(video_id, ())
 
     def _objects(self, scorer: SequenceScorer) -> tuple[ObjectScore, ...]:
         if self._protocol is Protocol.ALL_FRAMES:
@@ -134,7 +130,8 @@ def _uncertainty_and_error(
                 yield uncertainty, 1 - J
 
 
-def _nothing(truth: str, skipped: dict[str, str]) -> str:
+def nothing_to_score(truth: str, skipped: Mapping[str, str]) -> str:
+    """Why no video of an output can be scored with this truth, for a message."""
     if not skipped:
         return "no video is complete in this output: run `vos-batch segment` first"
     first, reason = next(iter(skipped.items()))

@@ -31,6 +31,8 @@ SOME_FAILED = 3
 _SHOWN = 10
 
 PoolKind = Literal["local", "ray"]
+WantedPrecision = Literal["auto", "fp32", "bf16", "fp16"]
+"""auto: bf16 where workers have a GPU, else fp32."""
 
 
 def segment(
@@ -69,8 +71,7 @@ def segment(
 def _pool(config: WorkerConfig, kind: PoolKind | None, workers: int | None, gpus_per_worker: float | None) -> Pool:
     if workers is not None and workers < 1:
         raise InvalidInput(f"--workers must be at least 1, not {workers}")
-    kind = kind or ("ray" if (workers or 1) > 1 or in_ray_cluster() else "local")
-    if kind == "ray":
+    if _kind(kind, workers) == "ray":
         from pipeline.run.ray_pool import RayPool  # importing Ray takes a second that the local pool need not spend
 
         return RayPool(config, workers=workers, gpus_per_worker=gpus_per_worker)
@@ -79,12 +80,52 @@ def _pool(config: WorkerConfig, kind: PoolKind | None, workers: int | None, gpus
     return LocalPool(replace(config, reserved_gpus=gpus_per_worker or 0.0))
 
 
+def _kind(kind: PoolKind | None, workers: int | None) -> PoolKind:
+    return kind or ("ray" if (workers or 1) > 1 or in_ray_cluster() else "local")
+
+
+def resolve_precision(
+    wanted: WantedPrecision,
+    *,
+    device: Device,
+    pool: PoolKind | None = None,
+    workers: int | None = None,
+    gpus_per_worker: float | None = None,
+) -> Precision:
+    """One precision for all workers of a run, by what they are asked to compute on.
+
+    It is part of what names a result, so it is known before anything is planned and never left to a worker.
+
+    Raises:
+        InvalidInput: what workers of a cluster will get is open.
+    """
+    if wanted != "auto":
+        return wanted
+    return "bf16" if _on_gpus(device, _kind(pool, workers), gpus_per_worker) else "fp32"
+
+
+def _on_gpus(device: Device, kind: PoolKind, gpus_per_worker: float | None) -> bool:
+    if device != "auto":
+        return device == "cuda"
+    if gpus_per_worker:
+        return True
+    if kind == "ray" and gpus_per_worker is not None:  # none is reserved, so none is used
+        return False
+    if kind == "ray" and in_ray_cluster():
+        raise InvalidInput(
+            "--precision auto is bf16 on GPUs and fp32 on CPUs, and what the cluster will give its workers is open: "
+            "say it with --gpus-per-worker or --device, or name the precision"
+        )
+    return torch.cuda.is_available()
+
+
 def worker_config(
     *,
     output: str,
     checkpoint: str = DEFAULT_CHECKPOINT,
     segmenter: SegmenterConfig | None = None,
     ending: EndingConfig | None = None,
+    both_ways: bool = False,
     binary_masks: bool = False,
     box_masks: BoxMasks = "grabcut",
     max_pixels: int = MAX_PIXELS,
@@ -104,6 +145,7 @@ def worker_config(
         checkpoint_fingerprint=fingerprint(load_network(checkpoint)),
         segmenter=segmenter or SegmenterConfig(),
         ending=ending or EndingConfig(),
+        both_ways=both_ways,
         binary_masks=binary_masks,
         box_masks=box_masks,
         max_pixels=max_pixels,

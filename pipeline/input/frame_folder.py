@@ -59,11 +59,12 @@ class FrameFolder:
             num_frames=len(self._names),
         )
 
-    def frames(self, start: int, end: int | None) -> Generator[Frame, None, None]:
-        """The frames [start, end). Raises UnreadableVideo, StoreUnavailable."""
-        names = self._names[start:end]
+    def frames(self, start: int, end: int | None, *, backwards: bool = False) -> Generator[Frame, None, None]:
+        """The frames [start, end), or the same from the last to the first. Raises UnreadableVideo, StoreUnavailable."""
+        numbers = range(len(self._names))[start:end][:: -1 if backwards else 1]
+        names = [self._names[index] for index in numbers]
         with closing(_fetched(self._fetch, names, self._bytes)) as fetched:
-            for index, (name, data) in enumerate(zip(names, fetched, strict=True), start):
+            for index, name, data in zip(numbers, names, fetched, strict=True):
                 yield Frame(index=index, name=name, timestamp_us=None, rgb=self._same_size(name, data), damaged=False)
 
     def close(self) -> None:

@@ -50,13 +50,13 @@ class Prompts(Mapping[int, FramePrompt]):
         self._binary_masks = binary_masks
         self._box_masks = box_masks
         self._sources: dict[int, list[tuple[PromptSource, bytes]]] = {}
-        ids: set[int] = set()
+        self._ids: dict[int, tuple[int, ...]] = {}
         for source in task.prompts:
             data = b"" if source.mask_uri is None else _read(source.mask_uri, most_bytes(height * width))
             self._sources.setdefault(source.frame_index, []).append((source, data))
         for frame_index in self._sources:
-            ids.update(self[frame_index].object_ids)
-        self.object_ids = tuple(sorted(ids))
+            self._ids[frame_index] = self[frame_index].object_ids
+        self.object_ids = tuple(sorted({object_id for ids in self._ids.values() for object_id in ids}))
         """All object ids that the prompts speak for, ascending."""
 
     def on(self, frame_index: int, rgb: Rgb) -> FramePrompt | None:
@@ -67,6 +67,10 @@ class Prompts(Mapping[int, FramePrompt]):
         if frame_index not in self._sources:
             return None
         return self._combined(frame_index, rgb)
+
+    def by_object(self) -> dict[int, list[int]]:
+        """The frames of each object's prompts, ascending, without opening them again."""
+        return {name: sorted(frame for frame, ids in self._ids.items() if name in ids) for name in self.object_ids}
 
     def __getitem__(self, frame_index: int) -> FramePrompt:
         return self._combined(frame_index, None)

@@ -76,14 +76,32 @@ class VideoFile:
 
     def frames(self, start: int, end: int | None) -> Generator[Frame, None, None]:
         """The frames [start, end); once. Raises UnreadableVideo, StoreUnavailable."""
-        for index, picture in enumerate(self._decoded_frames):
+        for index, picture in self.pictures(end):
             if index < start:
                 self.bad_packets = 0
             else:
-                yield self._frame(index, picture)
+                yield self.frame(index, picture)
+
+    def pictures(self, end: int | None) -> Generator[tuple[int, VideoFrame], None, None]:
+        """All pictures before frame `end` as they are decoded, with their indices; once. Raises as `frames`."""
+        for index, picture in enumerate(self._decoded_frames):
+            yield index, picture
             self._bad_since_frame = 0
             if index + 1 == end:
                 return
+
+    def pictures_near(self, pts: int) -> Iterator[VideoFrame]:
+        """The pictures from a key frame on, where the file's index or the demultiplexer finds one at or before `pts`.
+
+        Where it finds a wrong one, or the decoder needs more than a key frame, they are not those of `pictures`; where
+        nothing can be found there are none. `pts` is in the stream's time base. Raises StoreUnavailable.
+        """
+        try:
+            self._container.seek(pts, stream=self._stream)
+        except _BAD_FILE:
+            self._raise_store_failure()
+            return iter(())
+        return self._decoded()
 
     def close(self) -> None:
         """Release the decoder and the file."""
@@ -113,7 +131,8 @@ class VideoFile:
             )
         return picture
 
-    def _frame(self, index: int, picture: VideoFrame) -> Frame:
+    def frame(self, index: int, picture: VideoFrame) -> Frame:
+        """The frame of a picture that `pictures` has just given. Raises UnreadableVideo where it has another size."""
         if (size := (picture.width, picture.height)) != self._size:
             raise UnreadableVideo(
                 f"{self._url}: frame {index} is {size[0]}x{size[1]}, the first one {self._size[0]}x{self._size[1]}: "
@@ -122,16 +141,21 @@ class VideoFile:
         return Frame(
             index=index,
             name=None,
-            timestamp_us=_microseconds(picture.pts, self._stream.time_base),
-            rgb=rotate(self._rgb(picture), self.info.rotation),
+            timestamp_us=self.timestamp_us(picture.pts),
+            rgb=self.rgb(picture),
             damaged=self._bad_since_frame > 0,
             bad_packets=self._bad_since_frame,
         )
 
-    def _rgb(self, picture: VideoFrame) -> Rgb:
+    def rgb(self, picture: VideoFrame) -> Rgb:
+        """[H, W, 3], turned as the video says."""
         # A reformatter of the picture's own would set up tables and threads for it alone: half of the conversion.
         converted = self._reformatter.reformat(picture, format="rgb24", threads=1)
-        return np.asarray(converted.to_ndarray(), np.uint8)
+        return rotate(np.asarray(converted.to_ndarray(), np.uint8), self.info.rotation)
+
+    def timestamp_us(self, pts: int | None) -> int | None:
+        """Microseconds of a time in the stream's time base; None for what is no time."""
+        return _microseconds(pts, self._stream.time_base)
 
     def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():

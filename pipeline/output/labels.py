@@ -43,9 +43,12 @@ class FrameLabels:
 class CommittedVideo:
     """The result of one video; what is superseded meanwhile can still be read for a while."""
 
-    def __init__(self, store: Store, video_id: str, size: tuple[int, int], paths: Mapping[str, str]) -> None:
-        """`size`: H and W; `paths`: its files below OUTPUT, by table."""
+    def __init__(
+        self, store: Store, video_id: str, size: tuple[int, int], paths: Mapping[str, str], identity: str = ""
+    ) -> None:
+        """`size`: H and W; `paths`: its files below OUTPUT, by table; `identity`: of its commit."""
         self.video_id = video_id
+        self.identity = identity
         self.size = size
         self._store = store
         self.paths = paths
@@ -99,7 +102,7 @@ def committed_videos(output_url: str) -> dict[str, CommittedVideo]:
     columns = (committed.videos[name].to_pylist() for name in ("video_id", "height", "width"))
     sizes = {video_id: (height, width) for video_id, height, width in zip(*columns, strict=True)}
     return {
-        found.video_id: CommittedVideo(store, found.video_id, sizes[found.video_id], found.paths)
+        found.video_id: CommittedVideo(store, found.video_id, sizes[found.video_id], found.paths, found.file.identity)
         for found in committed.current.values()
     }
 

@@ -9,10 +9,10 @@ from datetime import datetime
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised by hand when a column comes, or changes its name, type or meaning.
 
-2: `frames.shot_cut`, `masks.approximate` and `event`, `videos.needs_prompt_frame`.
+2: `frames.shot_cut`, `masks.approximate` and `event`, `videos.needs_prompt_frame`. 3: `masks.backward`.
 """
 
 NEEDS_PROMPT = "needs_prompt"
@@ -89,9 +89,17 @@ MASKS = _schema(
             "frame before; jump: area x 3 or / 3 since the frame before; null: none of these",
             null=True,
         ),
+        _field(
+            "backward",
+            pa.bool_(),
+            "with --both-ways: it comes from a later prompt, against the order of the frames; null: an earlier version "
+            "wrote it",
+            null=True,
+        ),
     ],
 )
-"""One row per frame and object, from the object's first prompt on; sorted by (frame_index, object_id)."""
+"""One row per frame and object, from the object's first prompt on, filled from behind from the video's first frame on
+(`pipeline.run.both_ways`); sorted by (frame_index, object_id)."""
 
 
 def _statistic(name: str, description: str, unit: str = "0..1") -> pa.Field:

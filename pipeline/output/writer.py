@@ -4,7 +4,7 @@ The same rows give the same bytes, whoever writes them: nothing inside depends o
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -63,14 +63,25 @@ class VideoWriter:
             self.abort()
             raise
 
-    def add(self, frame: FrameInfo, result: FrameResult, *, approximate: Mapping[int, bool] = NOT_PROMPTED) -> None:
+    def add(
+        self,
+        frame: FrameInfo,
+        result: FrameResult,
+        *,
+        approximate: Mapping[int, bool] = NOT_PROMPTED,
+        backward: Collection[int] = (),
+    ) -> None:
         """Write one frame and its objects; frames come in presentation order.
 
         `approximate`: by object that is prompted on this frame, whether its given mask only stands for a box.
+        `backward`: objects whose mask comes from a later prompt.
         """
         self._tables["frames"].append(_frame_row(self._video_id, frame, result))
         for row in _mask_rows(self._video_id, frame, result, self._events):
-            self._tables["masks"].append({**row, "approximate": approximate.get(row["object_id"])})
+            object_id = row["object_id"]
+            self._tables["masks"].append(
+                {**row, "approximate": approximate.get(object_id), "backward": object_id in backward}
+            )
 
     def finish(self) -> dict[str, FileRecord]:
         """Put both files into the store; their records by table name. StoreUnavailable when it fails."""

@@ -24,6 +24,8 @@ class WorkerConfig:
     """Fingerprint of the weights that the run was planned with; a worker that reads others refuses."""
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     ending: EndingConfig = field(default_factory=EndingConfig)
+    both_ways: bool = False
+    """Fill frames before a prompt from behind; part of the identity of videos that have some (`run.both_ways`)."""
     binary_masks: bool = False
     """Prompt masks hold only 0 and 255; 255 is object 1."""
     box_masks: BoxMasks = "grabcut"

@@ -8,6 +8,7 @@ from pipeline.input.box_masks import BoxMasks
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.input.objects import fingerprint
 from pipeline.run.attempt import Work
+from pipeline.run.both_ways import frames_back, has_way_back
 from pipeline.run.config import WorkerConfig
 from pipeline.run.failure import Failure
 from pipeline.run.identity import video_identity
@@ -53,7 +54,8 @@ def plan(
         if is_committed(task.video_id, identity):
             skipped.append(task)
         else:
-            work.append(Work(task=task, identity=identity, cost=cost(task, fingerprints.size_of(task.video_uri))))
+            size_bytes = fingerprints.size_of(task.video_uri)
+            work.append(Work(task=task, identity=identity, cost=cost(task, size_bytes, both_ways=config.both_ways)))
     return Plan(work=tuple(work), skipped=tuple(skipped), failed=tuple(failed), identities=identities)
 
 
@@ -63,7 +65,7 @@ def _identity(task: VideoTask, fingerprints: Fingerprints, config: WorkerConfig,
         video_fingerprint=_fingerprint(fingerprints, task.video_uri, "video"),
         mask_fingerprints=[_of_prompt(prompt, fingerprints, config.box_masks) for prompt in task.prompts],
         checkpoint_fingerprint=config.checkpoint_fingerprint,
-        settings=settings,
+        settings={**settings, "both_ways": True} if config.both_ways and has_way_back(task) else settings,
     )
 
 
@@ -82,10 +84,13 @@ def _fingerprint(fingerprints: Fingerprints, url: str, what: str) -> str:
         raise InvalidInput(f"the {what} {url} does not exist; correct the manifest or put the file there") from error
 
 
-def cost(task: VideoTask, size_bytes: int) -> float:
-    """Frames x pixels x channels, from the manifest where it says, else from the size of the source."""
+def cost(task: VideoTask, size_bytes: int, *, both_ways: bool = False) -> float:
+    """Frames x pixels x channels, from the manifest where it says, else from the size of the source.
+
+    `both_ways`: the frames of the way back count, too.
+    """
     channels = 1 + max(1, len({i for prompt in task.prompts for i in prompt.known_ids or ()}))
-    frames = task.frames_in_span
+    frames, back = task.frames_in_span, frames_back(task) if both_ways else 0
     if frames is None or not task.height or not task.width:
-        return float(size_bytes * _PIXELS_PER_BYTE * channels)
-    return float(frames * task.height * task.width * channels)
+        return float(size_bytes * _PIXELS_PER_BYTE * channels * (2 if back else 1))
+    return float((frames + back) * task.height * task.width * channels)

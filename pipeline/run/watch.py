@@ -45,7 +45,7 @@ class Watch:
         self._frames_s: deque[float] = deque(maxlen=_FRAMES)
 
     def opening(self, start_frame: int) -> None:
-        """An attempt begins; its first frame is waited for."""
+        """An attempt begins, or its way back: its first frame is waited for, with those before `start_frame`."""
         limit_s = self._patience.opening_s + start_frame * self._patience.skipped_frame_s
         self._frames_s.clear()
         self._waiting = _Waiting(since_s=self._clock(), limit_s=limit_s, what="not one frame")

@@ -5,8 +5,8 @@ import platform
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from model import checkpoint
 from model.errors import BudgetTooSmall, ModelError
 from model.errors import OutOfMemory as ModelOutOfMemory
 from model.network import AFBURR
-from model.result import FrameResult, Prompt
+from model.result import FrameResult
 from model.runtime import keep_memory
 from model.segmenter import VideoSegmenter
 from pipeline.errors import (
@@ -31,12 +31,13 @@ from pipeline.errors import (
 )
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
-from pipeline.input.video import VideoReader
+from pipeline.input.video import VideoReader, open_video
 from pipeline.input.weights import load_network
 from pipeline.output.schema import NEEDS_PROMPT
 from pipeline.output.writer import VideoWriter
-from pipeline.overlap import Behind
+from pipeline.overlap import Ahead, Behind
 from pipeline.run.attempt import Attempt, VideoOutcome
+from pipeline.run.both_ways import Nearest, WayBack
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
 from pipeline.run.ending import Ending
@@ -161,10 +162,18 @@ class VideoWorker:
     def _process(self, network: AFBURR, attempt: Attempt) -> VideoOutcome:
         seconds, video_id = _Seconds(), attempt.task.video_id
         with self._prefetch.take(attempt.task) as video:
-            segmenter = self._segmenter(network, video, attempt.smaller_blocks)
-            store = Store(self.config.output)
-            with self._counted(video.reader), VideoWriter(store, video_id, attempt.name) as writer:
-                seen = self._segment(video, segmenter, writer, seconds)
+            store, nearest = Store(self.config.output), self._nearest(video)
+            with (
+                self._counted(video.reader, len(nearest) if nearest else 0),
+                VideoWriter(store, video_id, attempt.name) as writer,
+                WayBack(nearest) if nearest else nullcontext() as behind,
+            ):
+                if nearest and behind:
+                    self._go_back(
+                        video, self._segmenter(network, video, attempt.smaller_blocks), nearest, behind, seconds
+                    )
+                segmenter = self._segmenter(network, video, attempt.smaller_blocks)
+                seen = self._segment(video, segmenter, writer, seconds, behind)
                 with seconds.spent_on("write"):
                     files = writer.finish()
             row = {**self._video_row(video, seen, seconds), "smaller_blocks": attempt.smaller_blocks}
@@ -178,9 +187,10 @@ class VideoWorker:
             torch.cuda.empty_cache()
 
     @contextmanager
-    def _counted(self, reader: VideoReader) -> Iterator[None]:
-        """Count the frames a video should have while it runs, and those it had once it is over."""
+    def _counted(self, reader: VideoReader, more: int) -> Iterator[None]:
+        """Count the frames a video should have, and `more`, while it runs, and those it had once it is over."""
         expected, done_before = reader.frames_expected or 0, self.counts.frames_done
+        expected += more if expected else 0
         self.counts += WorkerCounts(frames_begun=expected, videos_begun=1 if expected else 0)
         try:
             yield
@@ -199,32 +209,84 @@ class VideoWorker:
             raise InvalidInput(str(error)) from error
         return segmenter
 
-    def _segment(self, video: OpenVideo, segmenter: VideoSegmenter, writer: VideoWriter, seconds: _Seconds) -> _Seen:
-        depth, seen = self.config.queue_frames, _Seen()
-        ending = Ending(self.config.ending, last_prompt=max(video.prompts))
-        with Behind[_Row](lambda row: row.write(writer), depth, _Row.num_bytes) as rows:
-            waiting = iter(video.frames)
-            while seen.needs_prompt_frame is None:
-                with seconds.spent_on("decode"):
-                    frame = next(waiting, None)
-                if frame is None:
-                    break
-                if self._stopped.is_set():
-                    raise Interrupted(f"stopped before frame {frame.index}")
-                with seconds.spent_on("network"):
+    def _nearest(self, video: OpenVideo) -> Nearest | None:
+        """Where prompts count from behind; None: nowhere, or it is not wanted."""
+        if not self.config.both_ways:
+            return None
+        return Nearest(video.prompts.by_object(), video.task.start_frame) or None
+
+    def _go_back(
+        self, video: OpenVideo, segmenter: VideoSegmenter, nearest: Nearest, behind: WayBack, seconds: _Seconds
+    ) -> None:
+        """From the last prompt to the first frame that has anything from behind."""
+        task, depth = video.task, self.config.queue_frames
+        self._watch.opening(nearest.last)
+        with (
+            open_video(
+                task.video_uri,
+                start_frame=nearest.first,
+                end_frame=nearest.last + 1,
+                max_pixels=self.config.max_pixels,
+                backwards=True,
+            ) as reader,
+            Ahead[Frame](reader, depth, Frame.num_bytes) as frames,
+        ):
+            for frame in self._frames(frames, seconds):
+                self._watch.opening(frame.index)  # what lies before may have to be decoded for the next one
+                if not nearest.needs(frame.index):
+                    continue
+                with seconds.spent_on("network"), _frame_named(frame):
                     prompt = video.prompts.on(frame.index, frame.rgb)
-                    result = _step(segmenter, frame, prompt)
+                    result = segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
                 with seconds.spent_on("write"):
-                    rows.add(_Row(frame, result, prompt.approximations() if prompt else {}))
+                    behind.add(frame.index, result)
+                self.counts += WorkerCounts(frames_done=1)
+        self._watch.opening(task.start_frame)
+
+    def _segment(
+        self,
+        video: OpenVideo,
+        segmenter: VideoSegmenter,
+        writer: VideoWriter,
+        seconds: _Seconds,
+        behind: WayBack | None,
+    ) -> _Seen:
+        depth, seen = self.config.queue_frames, _Seen()
+        ending, before = Ending(self.config.ending, last_prompt=max(video.prompts)), None
+        with Behind[_Row](lambda row: row.write(writer, behind), depth, _Row.num_bytes) as rows:
+            for frame in self._frames(video.frames, seconds):
+                with seconds.spent_on("network"), _frame_named(frame):
+                    prompt = video.prompts.on(frame.index, frame.rgb)
+                    segmenter.submit(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+                with seconds.spent_on("write"):  # while a GPU works on this frame
+                    _hand_over(rows, before)
+                with seconds.spent_on("network"), _frame_named(frame):
+                    result = segmenter.collect()
+                before = _Row(frame, result, prompt.approximations() if prompt else {})
                 seen.add(frame)
                 seen.needs_prompt_frame = ending.at(frame.index, result)
                 self.counts += WorkerCounts(frames_done=1)
                 self._watch.frame()
+                if seen.needs_prompt_frame is not None:
+                    break
             self._watch.rest()
             _check_prompts_seen(video)
             with seconds.spent_on("write"):
+                _hand_over(rows, before)
                 rows.finish()
         return seen
+
+    def _frames(self, source: Iterable[Frame], seconds: _Seconds) -> Iterator[Frame]:
+        """Raises Interrupted before the first one after `stop`."""
+        waiting = iter(source)
+        while True:
+            with seconds.spent_on("decode"):
+                frame = next(waiting, None)
+            if frame is None:
+                return
+            if self._stopped.is_set():
+                raise Interrupted(f"stopped before frame {frame.index}")
+            yield frame
 
     def _video_row(self, video: OpenVideo, seen: _Seen, seconds: _Seconds) -> dict[str, object]:
         reader, info = video.reader, video.reader.info
@@ -261,9 +323,10 @@ class _Row(NamedTuple):
     approximate: dict[int, bool]
     """By prompted object whether its mask follows a box."""
 
-    def write(self, writer: VideoWriter) -> None:
-        """Into the tables."""
-        writer.add(self.frame, self.result, approximate=self.approximate)
+    def write(self, writer: VideoWriter, behind: WayBack | None) -> None:
+        """Into the tables, with what comes from behind."""
+        result, backward = behind.merged(self.frame.index, self.result) if behind else (self.result, ())
+        writer.add(self.frame, result, approximate=self.approximate, backward=backward)
 
     def num_bytes(self) -> int:
         """That it takes in memory."""
@@ -283,13 +346,20 @@ def _machine_named() -> Iterator[None]:
         raise WorkerUnfit(f"{platform.node()}: {error}: make room in {tempfile.gettempdir()} or in OUTPUT") from error
 
 
-def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
+@contextmanager
+def _frame_named(frame: Frame) -> Iterator[None]:
+    """Raises what the network raises of a frame, with its number."""
     try:
-        return segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+        yield
     except ModelOutOfMemory as error:
         raise OutOfMemory(f"frame {frame.index}: out of memory ({error})", frame.index) from error
     except ModelError as error:
         raise SegmentationFailed(f"frame {frame.index}: {error}", frame.index) from error
+
+
+def _hand_over(rows: "Behind[_Row]", row: _Row | None) -> None:
+    if row is not None:
+        rows.add(row)
 
 
 def _bad_packets(reader: VideoReader, seen: _Seen) -> int:

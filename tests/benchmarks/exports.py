@@ -93,6 +93,7 @@ def _tables(shrink: int) -> tuple[pa.Table, pa.Table]:
         "uncertainty": np.random.default_rng(1).random(size, np.float32),
         "present": np.ones(size, bool),
         "approximate": [None] * size,
+        "backward": [False] * size,
         "event": [None] * size,
     }
     masks = pa.table([pa.array(columns[field.name], field.type) for field in SCHEMAS["masks"]], schema=SCHEMAS["masks"])

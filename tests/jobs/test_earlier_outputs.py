@@ -1,4 +1,4 @@
-"""An OUTPUT of schema version 1: whoever reads it still can, and a further run goes on in it."""
+"""An OUTPUT of an earlier schema version: whoever reads it still can, and a further run goes on in it."""
 
 import json
 import shutil
@@ -29,13 +29,28 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 @pytest.fixture(scope="module")
-def made(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def today(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three of the four videos."""
     folder = tmp_path_factory.mktemp("made") / "out"
     config = config_for(folder)
     run([task for task in corpus.tasks if task.video_id != "span"], config, LocalPool(config))
-    put_back(Store(str(folder)))
     return folder
+
+
+@pytest.fixture(scope="module")
+def by_version(today: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """The same as earlier versions wrote them."""
+    folders = {version: tmp_path_factory.mktemp(f"version-{version}") / "out" for version in COLUMNS}
+    for version, folder in folders.items():
+        shutil.copytree(today, folder)
+        put_back(Store(str(folder)), version)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def made(by_version: dict[int, Path]) -> Path:
+    """That of the first version."""
+    return by_version[1]
 
 
 @pytest.fixture
@@ -45,19 +60,35 @@ def output(made: Path, tmp_path: Path) -> str:
     return str(tmp_path / "out")
 
 
-@pytest.mark.parametrize("name", ["masks", "frames", "videos"])
-def test_it_is_one_of_version_1(made: Path, name: str) -> None:
-    for path in (made / name).glob("*.parquet"):
-        assert pq.read_schema(path).names == COLUMNS[name]
-        assert pq.read_schema(path).metadata[b"schema_version"] == b"1"
+def test_today_is_newer() -> None:
+    assert max(COLUMNS) + 1 == SCHEMA_VERSION
 
 
+@pytest.mark.parametrize("version", COLUMNS)
 @pytest.mark.parametrize("name", ["masks", "frames", "videos"])
-def test_tables_have_the_columns_of_today(made: Path, name: str) -> None:
-    table = tables.open(str(made), name).to_table()
+def test_it_is_one_of_that_version(by_version: dict[int, Path], name: str, version: int) -> None:
+    for path in (by_version[version] / name).glob("*.parquet"):
+        assert pq.read_schema(path).names == COLUMNS[version][name]
+        assert pq.read_schema(path).metadata[b"schema_version"] == str(version).encode()
+
+
+@pytest.mark.parametrize("version", COLUMNS)
+@pytest.mark.parametrize("name", ["masks", "frames", "videos"])
+def test_tables_have_the_columns_of_today(by_version: dict[int, Path], name: str, version: int) -> None:
+    table = tables.open(str(by_version[version]), name).to_table()
     assert table.schema.equals(SCHEMAS[name], check_metadata=True)
-    new = set(SCHEMAS[name].names) - set(COLUMNS[name])
-    assert new and all(table[column].null_count == len(table) > 0 for column in new)
+    new = set(SCHEMAS[name].names) - set(COLUMNS[version][name])
+    assert (new or version > 1) and all(table[column].null_count == len(table) > 0 for column in new)
+
+
+def test_the_second_is_whole_and_gone_on_with(by_version: dict[int, Path], corpus: Corpus, tmp_path: Path) -> None:
+    shutil.copytree(by_version[2], tmp_path / "out")
+    assert verify(Store(str(tmp_path / "out"))).found == ()
+    config = config_for(tmp_path / "out")
+    summary = run(corpus.tasks, config, LocalPool(config))
+    assert (summary.complete, summary.skipped, summary.failed) == (1, 3, {})
+    rows = tables.open(config.output, "masks").to_table(columns=["video_id", "backward"]).to_pylist()
+    assert {(row["video_id"] == "span", row["backward"]) for row in rows} == {(True, False), (False, None)}
 
 
 def test_status_counts_its_videos(made: Path) -> None:

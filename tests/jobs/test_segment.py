@@ -58,6 +58,13 @@ class TestRuns:
         assert result.exit_code == 0
         assert f"nothing to do: all 4 videos are complete in {output}" in result.output
 
+    def test_precision_auto_redoes_nothing_on_a_cpu(self, corpus: Corpus, output: str) -> None:
+        """It is fp32 there, the default, also in what names a result."""
+        assert call(corpus.manifest, output, "--only", "span").exit_code == 0
+        result = call(corpus.manifest, output, "--only", "span", "--precision", "auto")
+        assert "precision: fp32" in result.output
+        assert f"nothing to do: all 1 videos are complete in {output}" in result.output
+
     def test_broken_videos_are_named_and_exit_with_3(self, corpus: Corpus, output: str, tmp_path: Path) -> None:
         both = corpus.folder / "both.jsonl"
         both.write_text("".join((corpus.folder / name).read_text() for name in ("manifest.jsonl", "broken.jsonl")))

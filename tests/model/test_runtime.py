@@ -93,29 +93,41 @@ def test_keeping_memory_twice_does_no_harm() -> None:
     assert float(torch.ones(1000).sum()) == 1000
 
 
-GPU_PRODUCTS: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+ON_A_GPU: tuple[tuple[Any, str, bool], ...] = (
+    (torch.backends.cudnn, "allow_tf32", False),
+    (torch.backends.cuda.matmul, "allow_tf32", False),
+    (torch.backends.cuda.matmul, "allow_bf16_reduced_precision_reduction", False),
+    (torch.backends.cuda.matmul, "allow_fp16_reduced_precision_reduction", False),
+    (torch.backends.cudnn, "benchmark", False),
+    (torch.backends.cudnn, "deterministic", True),
+)
+"""Settings and what they are while a frame is segmented."""
+
+
+def settings() -> list[bool]:
+    return [getattr(of, name) for of, name, _ in ON_A_GPU]
 
 
 @pytest.fixture
-def rounded_products() -> Iterator[None]:
-    """A process that has chosen TF32."""
-    before = [setting.allow_tf32 for setting in GPU_PRODUCTS]
-    for setting in GPU_PRODUCTS:
-        setting.allow_tf32 = True
+def fast_and_loose() -> Iterator[None]:
+    """A process that has chosen speed in each."""
+    before = settings()
+    for of, name, value in ON_A_GPU:
+        setattr(of, name, not value)
     yield
-    for setting, allowed in zip(GPU_PRODUCTS, before, strict=True):
-        setting.allow_tf32 = allowed
+    for (of, name, _), value in zip(ON_A_GPU, before, strict=True):
+        setattr(of, name, value)
 
 
-@pytest.mark.usefixtures("rounded_products")
-def test_float32_is_float32_on_a_gpu_while_a_frame_is_segmented() -> None:
-    seen: list[bool] = []
+@pytest.mark.usefixtures("fast_and_loose")
+def test_a_gpu_is_exact_and_repeatable_while_a_frame_is_segmented() -> None:
+    outside, seen = settings(), list[list[bool]]()
 
     class Watching(ScriptedNetwork):
         def memorize(self, *arguments: object, **options: object) -> object:  # type: ignore[override]
-            seen.extend(setting.allow_tf32 for setting in GPU_PRODUCTS)
+            seen.append(settings())
             return super().memorize(*arguments, **options)  # type: ignore[arg-type]
 
     VideoSegmenter(Watching(), native()).step(blank()[0], prompt(box(10, 40, 20, 60)))
-    assert seen == [False, False]
-    assert all(setting.allow_tf32 for setting in GPU_PRODUCTS)
+    assert seen == [[value for _, _, value in ON_A_GPU]]
+    assert settings() == outside

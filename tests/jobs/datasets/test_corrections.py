@@ -187,7 +187,7 @@ def test_a_folder_without_corrections_is_refused(output: Output, tmp_path: Path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidInput, match="empty: holds no correction; save what you corrected"):
         corrected(output, tmp_path / "empty")
-    with pytest.raises(InvalidInput, match="--layout: yolov5 is not known; choose one of masks, coco"):
+    with pytest.raises(InvalidInput, match="--layout: yolov5 is not known; choose one of masks, decisions, coco"):
         corrected(output, tmp_path / "empty", layout="yolov5")
 
 

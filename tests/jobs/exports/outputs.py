@@ -101,6 +101,7 @@ def _mask_columns(object_id: int, number: int, mask: NDArray[np.bool_], events: 
         "uncertainty": number / 10,
         "present": found.area > 0,
         "approximate": None,
+        "backward": False,
         "event": events.of(object_id, found.area, mask.size),
     }
 

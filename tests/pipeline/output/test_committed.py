@@ -85,7 +85,7 @@ def test_a_newer_commit_that_is_broken_leaves_the_older_one(store: Store) -> Non
 
 def test_a_newer_version_is_told(store: Store) -> None:
     commit = put_commit(store, make_commit("clip"))
-    store.put(commit.path, store.get(commit.path).replace(b'"schema_version": 2', b'"schema_version": 99'))
+    store.put(commit.path, store.get(commit.path).replace(b'"schema_version": 3', b'"schema_version": 99'))
     with pytest.raises(InvalidOutput, match="install a newer vos-batch"):
         read_committed(store)
 

@@ -25,7 +25,7 @@ FAILURE = {
 def test_columns_are_those_of_the_specification() -> None:
     assert " ".join(MASKS.names) == (
         "video_id frame_index timestamp_us object_id height width rle area bbox_x bbox_y bbox_w bbox_h score "
-        "uncertainty present approximate event"
+        "uncertainty present approximate event backward"
     )
     assert " ".join(FRAMES.names) == (
         "video_id frame_index frame_name timestamp_us uncertainty_mean uncertainty_p50 uncertainty_p95 "
@@ -39,7 +39,7 @@ def test_only_documented_columns_may_be_null() -> None:
         return {field.name for field in schema if field.nullable}
 
     box = {"bbox_x", "bbox_y", "bbox_w", "bbox_h"}
-    assert nullable(MASKS) == {"timestamp_us", "score", "uncertainty", "approximate", "event"} | box
+    assert nullable(MASKS) == {"timestamp_us", "score", "uncertainty", "approximate", "event", "backward"} | box
     files = {f"{table}_{what}" for table in ("masks", "frames") for what in ("file", "bytes", "sha256")}
     assert nullable(VIDEOS) == {
         "needs_prompt_frame", "frames_expected", "fps", "resumed_from", "gpu", "driver", *files

@@ -129,10 +129,11 @@ def test_absent_object_is_an_empty_row(store: Store) -> None:
 def test_rows_of_prompted_objects_say_whether_their_mask_follows_a_box(store: Store) -> None:
     with VideoWriter(store, "clip", "1") as writer:
         labels = np.array([[1, 2, 3]], np.int32)
-        writer.add(Info(0), make_result(labels, (1, 2, 3)), approximate={1: False, 3: True})
+        writer.add(Info(0), make_result(labels, (1, 2, 3)), approximate={1: False, 3: True}, backward=[2])
         writer.add(Info(1), make_result(labels, (1, 2, 3)))
-        found = [row["approximate"] for row in rows(store, writer.finish()["masks"])]
-    assert found == [False, None, True, None, None, None]
+        found = rows(store, writer.finish()["masks"])
+    assert [row["approximate"] for row in found] == [False, None, True, None, None, None]
+    assert [row["backward"] for row in found] == [False, True, False, False, False, False]
 
 
 def test_planted_events_are_written(store: Store) -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from model.effect import effective
 from model.segmenter import SegmenterConfig
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.input.objects import PromptObject
+from pipeline.run.identity import video_identity
 from pipeline.run.plan import Plan, cost, plan
 from pipeline.storage.fingerprints import Fingerprints
 from pipeline.storage.store import Store
@@ -127,3 +129,30 @@ def test_without_counts_the_size_of_the_file_decides(columns: dict[str, object])
     task = make_task(**columns)
     assert 0 < cost(task, 1000) < cost(task, 2000)
     assert cost(make_task(ids=(1, 2, 3)), 1000) == 2 * cost(make_task(ids=(1,)), 1000)
+
+
+class TestBothWays:
+    def test_it_is_part_of_the_identity_where_it_can_change_a_mask(self, corpus: Corpus) -> None:
+        before, after = planned(corpus).identities, planned(corpus, both_ways=True).identities
+        changed = {video_id for video_id in before if before[video_id] != after[video_id]}
+        assert changed == {"two/objects", "folder", "beyond"}
+
+    def test_without_it_identities_are_those_of_before_it_was_there(self, corpus: Corpus) -> None:
+        task = corpus.tasks[1]
+        config = config_for("memory://nowhere")
+        fingerprints = Fingerprints()
+        wanted = video_identity(
+            task,
+            video_fingerprint=fingerprints.of(task.video_uri),
+            mask_fingerprints=[fingerprints.of(prompt.mask_uri or "") for prompt in task.prompts],
+            checkpoint_fingerprint=config.checkpoint_fingerprint,
+            settings={**effective(config.segmenter), "binary_masks": False},
+        )
+        assert planned(corpus).identities[task.video_id] == wanted
+
+    def test_the_way_back_costs_its_frames(self, corpus: Corpus) -> None:
+        task = replace(corpus.tasks[1], num_frames=12, height=10, width=10)
+        assert cost(task, 0, both_ways=True) == pytest.approx(cost(task, 0) * (12 + 2) / 12)
+        unknown = corpus.tasks[1]
+        assert cost(unknown, 7, both_ways=True) == 2 * cost(unknown, 7)
+        assert cost(corpus.tasks[0], 7, both_ways=True) == cost(corpus.tasks[0], 7)

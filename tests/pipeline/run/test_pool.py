@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from model.result import FrameResult
 from model.segmenter import VideoSegmenter
 from pipeline.errors import Remedy
 from pipeline.run.attempt import Attempt, VideoOutcome
@@ -94,15 +93,15 @@ class TestAStuckThread:
         self, attempts: list[Attempt], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What it writes when it comes back counts for nothing."""
-        step, free, stuck = VideoSegmenter.step, threading.Event(), list[threading.Thread]()
+        submit, free, stuck = VideoSegmenter.submit, threading.Event(), list[threading.Thread]()
 
-        def sticky(self: VideoSegmenter, *arguments: Any) -> FrameResult:
+        def sticky(self: VideoSegmenter, *arguments: Any) -> None:
             if not stuck:
                 stuck.append(threading.current_thread())
                 free.wait()
-            return step(self, *arguments)
+            submit(self, *arguments)
 
-        monkeypatch.setattr(VideoSegmenter, "step", sticky)
+        monkeypatch.setattr(VideoSegmenter, "submit", sticky)
         config = config_for(tmp_path / "out", patience=Patience(opening_s=3.0))
         with LocalPool(config) as pool:
             for attempt in attempts[:2]:

@@ -26,7 +26,6 @@ from ray.exceptions import (
 )
 from ray.exceptions import OutOfMemoryError as RayOutOfMemory
 
-from model.result import FrameResult
 from model.segmenter import VideoSegmenter
 from pipeline.errors import InvalidInput, PipelineError, Remedy, StoreUnavailable, WorkerLost
 from pipeline.output import tables
@@ -229,13 +228,13 @@ class StuckActor(_Actor):
     def __init__(self, config: WorkerConfig, name: str) -> None:
         super().__init__(config, name)
         if name == "actor-1":
-            step, left = VideoSegmenter.step, [None] * 3
+            submit, left = VideoSegmenter.submit, [None] * 3
 
-            def stuck(self: VideoSegmenter, *arguments: Any) -> FrameResult:
+            def stuck(self: VideoSegmenter, *arguments: Any) -> None:
                 left.pop() if left else time.sleep(1e6)
-                return step(self, *arguments)
+                submit(self, *arguments)
 
-            VideoSegmenter.step = stuck  # type: ignore[method-assign]
+            VideoSegmenter.submit = stuck  # type: ignore[method-assign]
 
 
 class TestUnfitActors:

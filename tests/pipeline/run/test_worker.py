@@ -17,6 +17,7 @@ import torch
 
 from model import errors as model_errors
 from model.bank import BankConfig
+from model.network import AFBURR
 from model.result import FrameResult
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from pipeline.errors import (
@@ -33,8 +34,13 @@ from pipeline.errors import (
     WorkerUnfit,
 )
 from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.input.prompts import load_prompts
+from pipeline.input.video import open_video
+from pipeline.input.weights import load_network
 from pipeline.output.schema import VIDEOS
 from pipeline.output.writer import FrameInfo, VideoWriter
+from pipeline.overlap import Behind
+from pipeline.run import worker as worker_module
 from pipeline.run.attempt import VideoOutcome
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
@@ -174,6 +180,119 @@ class TestStatus:
         assert frames_of(output, outcome) == list(range(12))
 
 
+class TestBothWays:
+    def segment(self, output: str, task: VideoTask, name: str, **settings: Any) -> tuple[VideoWorker, VideoOutcome]:
+        worker = ready(config_for(output, **settings))
+        return worker, worker.process(attempt_at(task, name))
+
+    @pytest.mark.parametrize("folder", [False, True])
+    def test_frames_before_the_first_prompt_are_filled(
+        self, video: Path, tmp_path: Path, output: str, folder: bool
+    ) -> None:
+        source = write_frames(tmp_path / "frames", SQUARES, ".png") if folder else video
+        task = make_task(source, tmp_path, prompts=(7,))
+        worker, found = self.segment(output, task, "a", both_ways=True)
+        masks = rows(output, found, "masks")
+        assert [row["frame_index"] for row in masks] == list(range(12))
+        assert all(0 < row["score"] <= 1 and 0 <= row["uncertainty"] <= 1 for row in masks if row["frame_index"] != 7)
+        assert [row["backward"] for row in masks] == [True] * 7 + [False] * 5
+        frames = rows(output, found, "frames")
+        assert [row["num_objects"] for row in frames] == [1] * 12
+        assert all(row["bank_size"] > 0 and row["prompted"] == (row["frame_index"] == 7) for row in frames)
+        assert all((row["uncertainty_mean"] is None) == row["prompted"] for row in frames)
+        assert worker.counts == WorkerCounts(frames_begun=20, frames_done=20, videos_begun=1)
+        assert found.video["frames_decoded"] == 12
+
+    def test_from_the_prompt_on_it_is_as_without(self, video: Path, tmp_path: Path, output: str) -> None:
+        task = make_task(video, tmp_path, prompts=(4,))
+        _, both = self.segment(output, task, "a", both_ways=True)
+        _, one = self.segment(output, task, "b")
+        masks, alone = rows(output, both, "masks")[4:], rows(output, one, "masks")
+        assert masks[1:] == alone[1:] and masks[0] == alone[0] | {"event": "jump"}
+        assert rows(output, both, "frames")[4:] == rows(output, one, "frames")[4:]
+
+    def test_before_it_is_what_a_reversed_video_has(self, tmp_path: Path, output: str) -> None:
+        """The way back is the way forwards through the frames in the other order."""
+        back = write_frames(tmp_path / "back", SQUARES, ".png")
+        forth = write_frames(tmp_path / "forth", SQUARES[:9][::-1], ".png")
+        _, both = self.segment(output, make_task(back, tmp_path, prompts=(8,)), "a", both_ways=True)
+        mask = PromptSource(frame_index=0, mask_uri=f"file://{tmp_path}/mask-8.png")
+        _, one = self.segment(output, replace(make_task(forth, tmp_path), prompts=(mask,)), "b")
+        columns = ("rle", "score", "uncertainty")
+        found, wanted = (
+            [[row[name] for name in columns] for row in rows(output, outcome, "masks")] for outcome in (both, one)
+        )
+        assert found[:8] == wanted[:0:-1]
+
+    def test_between_prompts_the_nearest_counts(self, tmp_path: Path, output: str) -> None:
+        source = write_frames(tmp_path / "frames", SQUARES, ".png")
+        task = make_task(source, tmp_path, prompts=(0, 9))
+        worker, both = self.segment(output, task, "a", both_ways=True)
+        _, front = self.segment(output, task, "b")
+        _, behind = self.segment(output, make_task(source, tmp_path, prompts=(9,)), "c", both_ways=True)
+        masks, from_front, from_behind = (
+            {row["frame_index"]: row["score"] for row in rows(output, outcome, "masks")}
+            for outcome in (both, front, behind)
+        )
+        assert {n: masks[n] for n in range(5)} == {n: from_front[n] for n in range(5)}
+        assert {n: masks[n] for n in range(5, 9)} == {n: from_behind[n] for n in range(5, 9)}
+        assert from_front[8] != from_behind[8]
+        assert worker.counts.frames_done == 12 + 5
+
+    def test_the_same_bytes_again(self, video: Path, tmp_path: Path, output: str) -> None:
+        task = make_task(video, tmp_path, prompts=(3, 10))
+        _, one = self.segment(output, task, "a", both_ways=True)
+        _, other = self.segment(output, task, "b", both_ways=True, queue_frames=1)
+        assert [f.sha256 for f in one.files.values()] == [f.sha256 for f in other.files.values()]
+
+    def test_a_prompt_on_the_first_frame_costs_nothing_more(
+        self, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker_module, "open_video", None)
+        worker, both = self.segment(output, make_task(video, tmp_path), "a", both_ways=True)
+        _, one = self.segment(output, make_task(video, tmp_path), "b")
+        assert worker.counts.frames_done == 12
+        assert [f.sha256 for f in both.files.values()] == [f.sha256 for f in one.files.values()]
+
+    def test_prompts_that_a_truncated_video_lacks(self, tmp_path: Path, output: str) -> None:
+        path = write_cut_video(tmp_path / "cut.mp4")
+        _, both = self.segment(output, make_task(path, tmp_path, prompts=(4, 39)), "a", both_ways=True)
+        decoded = both.video["frames_decoded"]
+        assert both.video["status"] == "truncated" and isinstance(decoded, int)
+        assert [row["frame_index"] for row in rows(output, both, "masks")] == list(range(decoded))
+
+    def test_in_smaller_blocks(self, video: Path, tmp_path: Path, output: str) -> None:
+        seen: list[int | None] = []
+
+        class Watched(VideoSegmenter):
+            def __init__(self, network: AFBURR, config: SegmenterConfig, **options: Any) -> None:
+                super().__init__(network, config, **options)
+                seen.append(config.object_chunk)
+
+        worker = VideoWorker(config_for(output, both_ways=True), make_segmenter=Watched)
+        worker.setup()
+        worker.process(replace(attempt_at(make_task(video, tmp_path, prompts=(5,)), "a"), smaller_blocks=True))
+        assert seen == [1, 1]
+
+    def test_an_early_end_is_that_of_the_way_forwards(self, video: Path, tmp_path: Path, output: str) -> None:
+        (tmp_path / "none.png").write_bytes(png(np.zeros((HEIGHT, WIDTH), np.uint8)))
+        gone = PromptSource(frame_index=4, mask_uri=f"file://{tmp_path}/none.png", object_ids=(1,))
+        task = replace(make_task(video, tmp_path), prompts=(gone,))
+        ending = EndingConfig(stop_when_lost=2)
+        _, both = self.segment(output, task, "a", both_ways=True, ending=ending)
+        _, one = self.segment(output, task, "b", ending=ending)
+        for column in ("status", "needs_prompt_frame", "frames_decoded"):
+            assert both.video[column] == one.video[column]
+        assert (both.video["status"], both.video["needs_prompt_frame"]) == ("needs_prompt", 5)
+        assert [row["frame_index"] for row in rows(output, both, "masks")] == list(range(7))
+
+    def test_it_stops_on_the_way_back(self, video: Path, tmp_path: Path, output: str) -> None:
+        worker = ready(config_for(output, both_ways=True))
+        worker.stop()
+        with pytest.raises(Interrupted, match="before frame 9"):
+            worker.process(attempt_at(make_task(video, tmp_path, prompts=(9,)), "a"))
+
+
 class TestEarlyEnds:
     """For want of a prompt; `tests/pipeline/run/test_ending.py` says when."""
 
@@ -262,6 +381,7 @@ class TestPromptsBeyondTheEnd:
 class TestFailures:
     """`nothing_is_left` holds for each: no thread, no temporary folder."""
 
+    @pytest.mark.parametrize("told", ["submit", "collect"])
     @pytest.mark.parametrize(
         ("raised", "expected", "remedy"),
         [
@@ -280,8 +400,9 @@ class TestFailures:
         raised: Exception,
         expected: type[PipelineError],
         remedy: Remedy,
+        told: str,
     ) -> None:
-        fail_at(monkeypatch, 4, raised)
+        fail_at(monkeypatch, 4, raised, told=told)
         with pytest.raises(expected, match=rf"'my video' \(row 7\): frame 6: .*{raised}") as error:
             worker.process(attempt_at(make_task(video, tmp_path, prompts=(2,), start_frame=2), "a"))
         assert type(error.value) is expected and error.value.remedy is remedy
@@ -337,14 +458,14 @@ class TestFailures:
     def test_a_worker_that_is_told_to_stop_ends_at_its_next_frame(
         self, worker: VideoWorker, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch, at: int
     ) -> None:
-        step, calls = VideoSegmenter.step, iter(range(1, 10**6))
+        submit, calls = VideoSegmenter.submit, iter(range(1, 10**6))
 
-        def stopping(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+        def stopping(self: VideoSegmenter, *arguments: Any) -> None:
             if next(calls) == at:
                 worker.stop()
-            return step(self, *arguments, **options)
+            submit(self, *arguments)
 
-        monkeypatch.setattr(VideoSegmenter, "step", stopping)
+        monkeypatch.setattr(VideoSegmenter, "submit", stopping)
         if not at:
             worker.stop()
         with pytest.raises(Interrupted, match=rf"'my video' \(row 7\): stopped before frame {at}$") as error:
@@ -410,20 +531,69 @@ class TestFailures:
     def test_what_the_attempt_in_hand_waits_for_is_told_while_it_waits(
         self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        step, said = VideoSegmenter.step, list[str | None]()
+        submit, said = VideoSegmenter.submit, list[str | None]()
 
-        def looking(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+        def looking(self: VideoSegmenter, *arguments: Any) -> None:
             while len(said) < 2 and not (overdue := worker.overdue()):
                 time.sleep(0.01)
             said.append(overdue if len(said) < 2 else None)
-            return step(self, *arguments, **options)
+            submit(self, *arguments)
 
-        monkeypatch.setattr(VideoSegmenter, "step", looking)
+        monkeypatch.setattr(VideoSegmenter, "submit", looking)
         worker._watch = Watch(Patience(least_s=0.2, opening_s=0.3))
         worker.process(attempt_at(make_task(video, tmp_path), "a"))
         assert said[:2] == ["not one frame in 0 s", "no new frame in 0 s"]
         time.sleep(0.4)
         assert worker.overdue() is None
+
+
+class TestOneFrameUnderWay:
+    """While a device works on a frame, the one before is handed to the writer."""
+
+    def test_the_tables_are_those_of_steps(self, video: Path, tmp_path: Path, output: str) -> None:
+        """Every byte; with prompts on the first frame, inside and on the last one."""
+        worker, task = ready(config_for(output)), make_task(video, tmp_path, prompts=(2, 7, 11))
+        found = worker.process(attempt_at(task, "a"))
+        network, config = load_network(worker.config.checkpoint), worker.config.segmenter
+        with open_video(task.video_uri) as reader, VideoWriter(Store(output), task.video_id, "b") as writer:
+            prompts = load_prompts(task, HEIGHT, WIDTH)
+            segmenter = VideoSegmenter(network, config, object_ids=prompts.object_ids)
+            for frame in reader:
+                prompt = prompts.on(frame.index, frame.rgb)
+                result = segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+                writer.add(frame, result, approximate=prompt.approximations() if prompt else {})
+            files = writer.finish()
+        assert {table: file.sha256 for table, file in found.files.items()} == {
+            table: file.sha256 for table, file in files.items()
+        }
+
+    def test_a_row_is_handed_over_while_the_next_frame_is_under_way(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done = list[str]()
+
+        def noting(kind: type, name: str) -> None:
+            method = getattr(kind, name)
+
+            def noted(self: object, *arguments: Any) -> Any:
+                done.append(name)
+                return method(self, *arguments)
+
+            monkeypatch.setattr(kind, name, noted)
+
+        for kind, name in ((VideoSegmenter, "submit"), (VideoSegmenter, "collect"), (Behind, "add")):
+            noting(kind, name)
+        worker.process(attempt_at(make_task(video, tmp_path, end_frame=3), "a"))
+        assert done == ["submit", "collect", *["submit", "add", "collect"] * 2, "add"]
+
+    def test_a_video_that_ends_early_begins_no_frame_behind_its_end(
+        self, video: Path, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cut_at(monkeypatch, 5)
+        fail_at(monkeypatch, 6, model_errors.NonFinite("of a frame behind the end"))
+        worker = ready(config_for(output, ending=EndingConfig(at_cuts="stop")))
+        outcome = worker.process(attempt_at(make_task(video, tmp_path), "a"))
+        assert frames_of(output, outcome) == [0, 1, 2, 3, 4, 5]
 
 
 class TestAttempts:
@@ -507,26 +677,26 @@ class TestDevice:
         assert pick_device("auto") == torch.device("cuda", 0)
 
 
-def fail_at(monkeypatch: pytest.MonkeyPatch, call: int, error: Exception) -> None:
-    """Let the segmenter raise at this call, counted from 0."""
-    step, calls = VideoSegmenter.step, iter(range(10**6))
+def fail_at(monkeypatch: pytest.MonkeyPatch, call: int, error: Exception, *, told: str = "submit") -> None:
+    """Let the segmenter raise at this call, counted from 0, of what it is `told`."""
+    method, calls = getattr(VideoSegmenter, told), iter(range(10**6))
 
-    def failing(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
+    def failing(self: VideoSegmenter, *arguments: Any) -> Any:
         if next(calls) == call:
             raise error
-        return step(self, *arguments, **options)
+        return method(self, *arguments)
 
-    monkeypatch.setattr(VideoSegmenter, "step", failing)
+    monkeypatch.setattr(VideoSegmenter, told, failing)
 
 
 def cut_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     """The segmenter says that another shot begins with its n-th frame."""
-    step, calls = VideoSegmenter.step, iter(range(10**6))
+    collect, calls = VideoSegmenter.collect, iter(range(10**6))
 
-    def cutting(self: VideoSegmenter, *arguments: Any, **options: Any) -> FrameResult:
-        return replace(step(self, *arguments, **options), shot_cut=next(calls) == call)
+    def cutting(self: VideoSegmenter) -> FrameResult:
+        return replace(collect(self), shot_cut=next(calls) == call)
 
-    monkeypatch.setattr(VideoSegmenter, "step", cutting)
+    monkeypatch.setattr(VideoSegmenter, "collect", cutting)
 
 
 def zero_packet(path: Path, number: int) -> None:

@@ -1,0 +1,108 @@
+"""`vos-batch report OUTPUT --to DIR`: an output as pages for a browser, without a server or a network."""
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from jobs.reports.destination import INDEX, REVIEW
+from jobs.reports.judging import judging
+from jobs.reports.report import READERS, SPACED_FRAMES, Asked, Written, write_report
+from jobs.reviewing.quality import DEFAULT_MODEL, load_model
+from jobs.reviewing.queue import Budget
+from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
+from jobs.terminal.options import AllowHttpOption, AllowLocalOption
+from jobs.terminal.progress import show_progress
+from pipeline.input.origin import Allowed
+from pipeline.storage.store import Store
+
+app = typer.Typer(add_completion=False)
+
+T = TypeVar("T")
+
+_SHOWN = 10
+_BUDGET = "500"
+
+
+@app.command(name="report")
+def report_command(
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="What segment wrote: path or URL.")],
+    to: Annotated[str, typer.Option(metavar="DIR", help="Folder to write: path or URL; empty or new.")],
+    manifest: Annotated[
+        str | None,
+        typer.Option(metavar="MANIFEST", help="The manifest that OUTPUT was made of: where the videos lie."),
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(metavar="PER_HOUR", min=0, help="Of one worker: the page says what masks cost.")
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(min=0, help="Evenly spaced frames a video, besides those worth a look; 0: no pictures.")
+    ] = SPACED_FRAMES,
+    budget: Annotated[
+        str, typer.Option(metavar="5%|N", help="Object-frames to review: a share of all, or a number.")
+    ] = _BUDGET,
+    per_video: Annotated[int | None, typer.Option(metavar="N", min=1, help="Of a video at most.")] = None,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|PATH", help="A model of `review fit`; default: in the box.")
+    ] = DEFAULT_MODEL,
+    readers: Annotated[int, typer.Option(min=1, help="Videos read at a time.")] = READERS,
+    allow_local: AllowLocalOption = False,
+    allow_http: AllowHttpOption = False,
+) -> None:
+    """Write pages that show how runs went and what of their masks deserves a look."""
+    console = stdout()
+    asked = Asked(
+        manifest=manifest,
+        allowed=Allowed(local=allow_local, http=allow_http),
+        price_per_hour=price,
+        spaced=frames,
+        readers=readers,
+    )
+    with exit_on_error():
+        try:
+            with (
+                interruptible() as stop,
+                judging(
+                    output,
+                    load_model(model),
+                    Budget.of(budget),
+                    per_video,
+                    lambda videos, total: _until(stop, _shown_on(console, videos, total)),
+                ) as judged,
+                show_progress(console) as on_progress,
+            ):
+                written = write_report(
+                    output, to, asked, judge=judged.of, items=judged.items, on_progress=on_progress, stop=stop
+                )
+        except KeyboardInterrupt:
+            console.print("interrupted: remove DIR before the next call")
+            raise typer.Exit(INTERRUPTED) from None
+    _show(written, console)
+    store = Store(to)
+    console.print(f"{len(judged.items):,} object-frames to review: {store.url_of(REVIEW)}")
+    console.print(f"open {store.url_of(INDEX)}")
+
+
+def _shown_on(console: Console, videos: Iterable[T], total: int) -> Iterable[T]:
+    return track(videos, "judging masks", total=total, console=console) if console.is_terminal else videos
+
+
+def _until(stop: Callable[[], bool], videos: Iterable[T]) -> Iterable[T]:
+    for video in videos:
+        if stop():
+            raise KeyboardInterrupt
+        yield video
+
+
+def _show(written: Written, console: Console) -> None:
+    console.print(f"{written.videos:,} videos, {written.failed:,} without a result, {written.pictures:,} pictures")
+    for video_id, problem in list(written.without_pictures.items())[:_SHOWN]:
+        console.print(f"no pictures, or not all, of {video_id}: {problem}")
+    if (hidden := len(written.without_pictures) - _SHOWN) > 0:
+        console.print(f"and of {hidden:,} more")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,117 @@
+"""What the page of one video shows, as JSON values."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.pictures.colours import object_colour
+from jobs.reports.chosen import Reasons
+from jobs.reports.curves import Curves, ObjectCurves, json_numbers, thinning
+from jobs.reports.frames import picture_name
+from jobs.reports.marks import MOST_MARKS, Mark
+from pipeline.output.labels import CommittedVideo
+
+_FACTS = (
+    "status", "needs_prompt_frame", "frames_expected", "frames_decoded", "width", "height", "fps", "codec",
+    "seconds_decode", "seconds_network", "seconds_write", "seconds_total", "attempts", "checkpoint", "identity",
+    "bad_packets",
+)  # fmt: skip
+_ROWS_PER_BATCH = 4096
+
+
+def css_colour(object_id: int) -> str:
+    """The colour of an object, as in every other picture of it."""
+    return "#{:02x}{:02x}{:02x}".format(*object_colour(object_id))
+
+
+def page_of(
+    row: Mapping[str, Any],
+    curves: Curves,
+    marks: Sequence[Mark],
+    reasons: Reasons,
+    masks: Mapping[int, Mapping[int, str]],
+    safe: str,
+    pictures: Collection[int],
+    without_pictures: str | None,
+) -> dict[str, object]:
+    """All of one video: `row` of the table videos, `masks` as run lengths by frame and object, and which frames of
+    `reasons` have pictures; `without_pictures` says why some or all have none."""
+    return {
+        "id": row["video_id"],
+        "facts": {name: row[name] for name in _FACTS},
+        **_curves(curves),
+        "marks": [[mark.frame_index, mark.kind, mark.object_id] for mark in marks[:MOST_MARKS]],
+        "marks_left_out": max(0, len(marks) - MOST_MARKS),
+        "shown": list(_shown(curves, reasons, masks, safe, pictures)),
+        "without_pictures": without_pictures,
+    }
+
+
+def _curves(curves: Curves) -> dict[str, object]:
+    thin = thinning(len(curves.frame_T))
+    of = curves.columns
+    return {
+        "every": thin.every,
+        "frame": curves.frame_T[thin.starts_P].tolist(),
+        "bank": {
+            "bank_size": json_numbers(thin.last(of["bank_size"]), 0),
+            **{name: json_numbers(thin.most(of[name]), 0) for name in ("merged", "appended", "evicted")},
+        },
+        "objects": [
+            {
+                "id": one.object_id,
+                "colour": css_colour(one.object_id),
+                "uncertainty": json_numbers(thin.most(one.uncertainty_T), 4),
+                "expected_j": json_numbers(thin.least(one.expected_j_T), 3),
+                "area": json_numbers(thin.least(one.area_T), 0),
+            }
+            for one in curves.objects
+        ],
+    }
+
+
+def _shown(
+    curves: Curves,
+    reasons: Reasons,
+    masks: Mapping[int, Mapping[int, str]],
+    safe: str,
+    pictures: Collection[int],
+) -> Iterator[dict[str, object]]:
+    places = {index: place for place, index in enumerate(curves.frame_T.tolist()) if index in reasons}
+    for index, why in reasons.items():
+        yield {
+            "frame": index,
+            "why": why,
+            "picture": picture_name(safe, index) if index in pictures else None,
+            "objects": [
+                _object_frame(one, places[index], masks[index][one.object_id])
+                for one in curves.objects
+                if one.object_id in masks.get(index, {})
+            ],
+        }
+
+
+def _object_frame(one: ObjectCurves, place: int, rle: str) -> dict[str, object]:
+    return {
+        "id": one.object_id,
+        "rle": rle,
+        "area": json_numbers(one.area_T[place : place + 1], 0)[0],
+        "uncertainty": json_numbers(one.uncertainty_T[place : place + 1], 4)[0],
+        "score": json_numbers(one.score_T[place : place + 1], 4)[0],
+        "expected_j": json_numbers(one.expected_j_T[place : place + 1], 3)[0],
+    }
+
+
+def read_masks(found: CommittedVideo, indices: Collection[int]) -> dict[int, dict[int, str]]:
+    """Run lengths of the masks in some frames, by frame and object; in memory is a batch of rows besides.
+
+    Raises FileNotFoundError when the result was replaced meanwhile.
+    """
+    wanted = pa.array(sorted(indices), pa.int64())
+    masks: dict[int, dict[int, str]] = {}
+    for batch in found.batches("masks", columns=["frame_index", "object_id", "rle"], rows=_ROWS_PER_BATCH):
+        for row in batch.filter(pc.is_in(batch["frame_index"], value_set=wanted)).to_pylist():
+            masks.setdefault(row["frame_index"], {})[row["object_id"]] = row["rle"]
+    return masks

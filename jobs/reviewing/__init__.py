@@ -1,0 +1,1 @@
+"""What masks are worth without truth, and what of them a person should look at first."""
