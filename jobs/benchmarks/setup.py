@@ -50,6 +50,12 @@ class Setup:
     """Objects, there."""
     written_frames: int = 60
     """Frames, there."""
+    long_frames: int = 1_000
+    """Of the video that shows whether a frame costs the same early and late."""
+    long_window: int = 100
+    """Frames there of which a median is taken."""
+    long_budget: int = 7_000
+    """Features there; they are full after about as many frames as a window has."""
     tell: Callable[[str], None] = lambda _: None
     """Gets what is measured next."""
 
