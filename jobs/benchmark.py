@@ -15,6 +15,7 @@ from jobs.benchmarks.machine import this_machine
 from jobs.benchmarks.sections import SECTIONS, as_json, check_names, measure
 from jobs.benchmarks.setup import Setup
 from jobs.terminal.console import exit_on_error, stdout
+from jobs.terminal.launch import tell_of_precision
 from jobs.terminal.options import CheckpointOption
 from jobs.terminal.printable import printable
 from model.runtime import keep_memory
@@ -57,6 +58,8 @@ def benchmark_command(
         )
         machine = this_machine(setup.device)
         console.print(f"{printable(checkpoint)} on {machine}")
+        for precision in setup.precisions:
+            tell_of_precision(precision, device, console)
         console.print()
         with _shown(Console(stderr=True)) as tell:
             found = []

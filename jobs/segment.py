@@ -26,6 +26,7 @@ from jobs.terminal.launch import (
     report,
     resolve_precision,
     segment,
+    tell_of_precision,
     tell_of_weights,
     worker_config,
 )
@@ -252,6 +253,7 @@ def segment_command(
         tell_of_weights(checkpoint, console)
         if precision == "auto":
             console.print(f"precision: {segmenter.precision}")
+        tell_of_precision(segmenter.precision, device, console)
         try:
             summary = segment(
                 tasks,

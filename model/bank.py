@@ -37,6 +37,8 @@ from model.slots import (
 from model.state import BankState, ChannelState
 
 _MINIMAL_AUTO_BUDGET = 40_000
+_EXTENTS = 8
+"""Where channels go together: so many numbers of slots that are looked at, as the bank fills."""
 _MERGED, _APPENDED, _EVICTED, _DROPPED, _REFUSED, _FILLED, _HELD = range(7)
 """What is counted of each channel."""
 
@@ -128,6 +130,8 @@ class AdaptiveBank:
         self._channels: tuple[int, ...] = ()
         self._filled: list[int] = []
         """Slots of each channel that may be filled; as many as are, once `settle` has said so."""
+        self._noted: list[int] = []
+        """The same when the frame began."""
         self._prompts: dict[int, int] = {}
         self._counts = torch.zeros(0, _FILLED, dtype=torch.int64)
         self._share = 0
@@ -171,7 +175,21 @@ class AdaptiveBank:
 
     def _end(self, lane: slice) -> int:
         """Behind the last slot that one of these channels may have filled."""
-        return max(self._filled[lane])
+        end = max(self._filled[lane])
+        return self._rounded(end) if self._goes_together() and lane.stop - lane.start == len(self._channels) else end
+
+    def _rounded(self, end: int) -> int:
+        """Up to one of a few numbers, so that most frames look at as many slots as the one before."""
+        extent = -(-self._share // _EXTENTS)
+        return min(-(-end // extent) * extent, self._share) if extent else end
+
+    def extent(self) -> tuple[tuple[int, ...], int]:
+        """What the work of a frame depends on, where channels go together: these, and how many slots are looked at."""
+        return self._channels, self._end(slice(0, len(self._channels))) if self._channels else 0
+
+    def rewind(self) -> None:
+        """Forget what the host has noted since `begin_frame`: what was only recorded was not done."""
+        self._filled = list(self._noted)
 
     def begin_frame(self, *, channels: int, positions: int, step: int) -> None:
         """Start a frame's counts; when objects have joined, the others make room for their shares.
@@ -182,15 +200,16 @@ class AdaptiveBank:
         before = self._share, self._protected
         self._share = self.config.share(channels, positions)
         self._protected = self.config.protected_rows(self._share, positions)
-        self._counts = torch.zeros_like(self._counts)
+        self._counts.zero_()
         if self._channels and before != (self._share, self._protected):
             limit_protection(self._held.part(slice(None), max(self._filled)), self._protected)
             self._fit(slice(None), step)
+        self._noted = list(self._filled)
 
-    def _fit(self, lane: slice, step: int) -> None:
+    def _fit(self, lane: slice, step: int | Tensor) -> None:
         """Evict what is above the share; else no row moves, so that a bank that is restored goes on to the bit."""
-        if self._end(lane) > self._share:
-            rows = self._held.part(lane, self._end(lane))
+        if (end := max(self._filled[lane])) > self._share:
+            rows = self._held.part(lane, end)
             self._counts[lane, _EVICTED] += evict(rows, num_rows(rows) - self._share, step=step)
             self._filled[lane] = [min(filled, self._share) for filled in self._filled[lane]]
 
@@ -199,12 +218,13 @@ class AdaptiveBank:
         channels: Sequence[int],
         new: Rows,
         *,
-        step: int,
+        step: int | Tensor,
         annotated: Collection[int] = (),
         present_K: Tensor | None = None,
     ) -> None:
         """Take in one frame's features: merge the known, append the novel, evict what no longer fits.
 
+        `step` may be [] on the device, so that what is recorded once holds for other frames (`model.capture`).
         `annotated` channels' masks were given, not predicted; those not `present` take nothing. The budget always
         holds; of new rows that do not fit, those least similar to the bank are kept and the rest counted as dropped.
         What is not finite changes nothing of its channel, and `settle` says so.
@@ -236,16 +256,19 @@ class AdaptiveBank:
             self._counts[lines] = counts
 
     def _reserve(self, entering: int) -> None:
-        """Room for so many more rows of every channel, as far as its share goes: each time for twice as many."""
+        """Room for so many more rows of every channel, as far as its share goes: each time for twice as many.
+
+        Where channels go together for all at once, so that nothing moves in memory before others join.
+        """
         capacity = self._held.order.shape[1] - 1
-        needed = min(self._share, self._end(slice(None)) + entering)
+        needed = self._share if self._goes_together() else min(self._share, max(self._filled) + entering)
         if needed <= capacity:
             return
         old, slots = self._held.part(slice(None), capacity), 1 + max(needed, min(self._share, 2 * capacity))
         self._slots = Slots.empty(old.rows(masked=False), len(self._channels), slots)
         self._slots.take_over(old)
 
-    def _absorb(self, lane: slice, new: Rows, absent_K: Tensor | None, *, step: int, annotated: bool) -> None:
+    def _absorb(self, lane: slice, new: Rows, absent_K: Tensor | None, *, step: int | Tensor, annotated: bool) -> None:
         finite_K = new.key.isfinite().flatten(1).all(dim=1) & new.value.isfinite().flatten(1).all(dim=1)
         taken_K = finite_K if absent_K is None else finite_K & ~absent_K
         counts = self._counts[lane]
@@ -295,7 +318,7 @@ class AdaptiveBank:
             put(rows.use, target_KN, at(rows.use, target_KN) + torch.log1p(count_KN))
 
     def _append(
-        self, lane: slice, new: Rows, novel_KN: Tensor, similarity_KN: Tensor, *, step: int, prompt: int
+        self, lane: slice, new: Rows, novel_KN: Tensor, similarity_KN: Tensor, *, step: int | Tensor, prompt: int
     ) -> None:
         self._fit(lane, step)
         filled, entering = self._end(lane), novel_KN.shape[1]
@@ -320,7 +343,7 @@ class AdaptiveBank:
         """[K, 7] of each channel since `begin_frame`, and its rows and protected rows now; for `settle`."""
         if not self._channels:
             return torch.zeros(0, _HELD + 1, dtype=torch.int64)
-        rows = self._held.part(slice(None), self._end(slice(None)))
+        rows = self._held.part(slice(None), self._end(slice(0, len(self._channels))))
         return torch.cat([self._counts, num_rows(rows)[:, None], num_protected(rows)[:, None]], dim=1)
 
     def settle(self, counts: Sequence[Sequence[int]]) -> BankStatistics:

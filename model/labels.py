@@ -31,8 +31,14 @@ def best_labels(scores_Khw: Tensor, channels: Sequence[int]) -> Tensor:
 
 def best_labels_at_once(scores_Khw: Tensor, channels: Sequence[int]) -> Tensor:
     """What `best_labels` gives, over all channels in one call."""
-    ids = torch.as_tensor(channels, dtype=torch.int32, device=scores_Khw.device)
-    return ids[scores_Khw.argmax(dim=0)]
+    return _ids(channels, scores_Khw.device)[scores_Khw.argmax(dim=0)]
+
+
+def _ids(channels: Sequence[int], device: torch.device) -> Tensor:
+    """Numbers in a row are counted there: a GPU would wait for those that the host brings."""
+    if isinstance(channels, range):
+        return torch.arange(channels.start, channels.stop, channels.step, dtype=torch.int32, device=device)
+    return torch.as_tensor(channels, dtype=torch.int32, device=device)
 
 
 def upsampled_labels(logits_Khw: Tensor, channels: Sequence[int], size: tuple[int, int]) -> Tensor:
@@ -62,7 +68,7 @@ def upsampled_labels_at_once(
         score, place = F.interpolate(part, size, mode="bilinear", align_corners=False)[0].max(dim=0)
         index = torch.where(score > best, first + place, index)
         best = torch.maximum(best, score)
-    return torch.as_tensor(channels, dtype=torch.int32, device=best.device)[index]
+    return _ids(channels, best.device)[index]
 
 
 def _claim(labels: Tensor, best: Tensor, score: Tensor, channel: int) -> None:

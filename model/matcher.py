@@ -35,7 +35,7 @@ def read(
     most = _MOST_POSITIONS if query_PC.device.type == "cpu" else len(query_PC)
     block = min(most, max(1, workspace // max(1, rows)))
     # A single channel as a matrix: products of batches, also of one, are slower in bf16.
-    key, value = memory.key.squeeze(0), memory.value.squeeze(0)
+    key, value = _as_multiplied(memory.key.squeeze(0)), _as_multiplied(memory.value.squeeze(0))
     scale = 1 / math.sqrt(query_PC.shape[1])
     positions = torch.zeros(key.shape[:-1], device=query_PC.device)
     used = query_PC.new_empty(*key.shape[:-2], min(block, len(query_PC)), key.shape[-2], dtype=torch.float32)
@@ -45,8 +45,18 @@ def read(
         if memory.empty is not None:
             score = score.masked_fill(memory.empty.squeeze(0).unsqueeze(-2), -torch.inf)
         weight = torch.softmax(score, dim=-1)
+        del score  # else the next one comes while the last one and its weights are held
         # As numbers: to count booleans takes longer than the product with the values.
         positions += torch.gt(weight.detach(), valid_weight, out=used[..., : len(query), :]).sum(dim=-2)
         readout.append(weight.to(value.dtype) @ value)
+        del weight
     channels = len(memory.key)
     return torch.cat(readout, dim=-2).reshape(channels, len(query_PC), -1), torch.log1p(positions).reshape(channels, -1)
+
+
+def _as_multiplied(rows: Tensor) -> Tensor:
+    """In the type that autocast would convert them to, for every block anew; gradients are to sum up in their own."""
+    kind = rows.device.type
+    if torch.is_grad_enabled() or not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+        return rows
+    return rows.to(torch.get_autocast_dtype(kind))

@@ -145,12 +145,19 @@ def segment_mean(values_KNC: Tensor, index_KN: Tensor, backend: SegmentMeanBacke
 
 def matrix_mean(values_KNC: Tensor, index_KN: Tensor) -> tuple[Tensor, Tensor]:
     """What `segment_mean` gives, as a product with the matrix that says which rows share an index."""
-    block = max(1, _EQUAL_ELEMENTS // max(1, index_KN.numel()))
-    parts = [_shared_mean(values_KNC, index_KN, own_Kn) for own_Kn in index_KN.split(block, dim=1)]
-    return torch.cat([mean for mean, _ in parts], dim=1), torch.cat([count for _, count in parts], dim=1)
+    if not index_KN.numel():
+        return values_KNC, index_KN.to(values_KNC.dtype)
+    block = max(1, _EQUAL_ELEMENTS // index_KN.numel())
+    means, counts, firsts = zip(
+        *(_shared_mean(values_KNC, index_KN, own_Kn) for own_Kn in index_KN.split(block, dim=1)), strict=True
+    )
+    # All take the row of the first of them: however a product is summed, rows of one index are equal in every bit.
+    first_KNC = torch.cat(firsts, dim=1)[:, :, None].expand(-1, -1, values_KNC.shape[2])
+    return torch.cat(means, dim=1).gather(1, first_KNC), torch.cat(counts, dim=1)
 
 
-def _shared_mean(values_KNC: Tensor, index_KN: Tensor, own_Kn: Tensor) -> tuple[Tensor, Tensor]:
+def _shared_mean(values_KNC: Tensor, index_KN: Tensor, own_Kn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, number and first of the rows that share the index."""
     same_KnN = (own_Kn[:, :, None] == index_KN[:, None]).to(values_KNC.dtype)
     count_Kn = same_KnN.sum(dim=2)
-    return same_KnN @ values_KNC / count_Kn[:, :, None], count_Kn
+    return same_KnN @ values_KNC / count_Kn[:, :, None], count_Kn, same_KnN.argmax(dim=2)

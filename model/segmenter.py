@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.bank import AdaptiveBank, BankConfig
+from model.capture import Captured, Record
 from model.checkpoint import fingerprint
 from model.cuts import ShotCuts, look
 from model.effect import NO_EFFECT, effective
@@ -33,17 +34,16 @@ from model.network import AFBURR, with_weights_in
 from model.ops import one_hot
 from model.parcel import Parcel
 from model.place import hint, seen
-from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, ObjectStatistics, Prompt
+from model.prediction import Prediction, object_statistics
+from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, Labels, Prompt
 from model.runtime import flushed_denormals, repeatable
 from model.state import PlaceState, SegmenterState
-from model.uncertainty import ambiguity, as_frame_statistics, frame_values, object_values
+from model.uncertainty import as_frame_statistics
 
 Precision = Literal["fp32", "bf16", "fp16"]
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _MOST_ENLARGED = 2.0
 _NOT_FINITE = "the network's scores are not finite"
-_STATISTICS_ELEMENTS = 1 << 23
-"""Pixels of objects that go together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,29 +73,11 @@ class SegmenterConfig:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-class _Prediction(NamedTuple):
-    """What the network says of a frame, at network size."""
-
-    channels: tuple[int, ...]
-    logits_Khw: Tensor
-    probability_Khw: Tensor
-    index_hw: Tensor
-    """Of each pixel the place of its channel in `channels`."""
-    finite: Tensor
-    """[] whether all logits are."""
-    r4: Tensor
-
-    @property
-    def labels_hw(self) -> Tensor:
-        """The channels themselves."""
-        return torch.tensor(self.channels, dtype=torch.int32, device=self.index_hw.device)[self.index_hw]
-
-
 class _Submitted(NamedTuple):
     """A frame under way: what of it lies on the device, and what the host knows."""
 
     parcel: Parcel
-    """Counts of the bank, labels, what cuts are seen by, and of a prediction what `_statistics` gives."""
+    """Counts of the bank, labels, what cuts are seen by, and of a prediction its `values`."""
     names: "np.ndarray[tuple[int, ...], np.dtype[np.int32]] | None"
     """Of the values of the labels, where these are places of channels."""
     channels: tuple[int, ...]
@@ -115,11 +97,15 @@ class VideoSegmenter:
         *,
         object_ids: Sequence[int] = (),
         together: bool | None = None,
+        record: Record | None = None,
     ) -> None:
         """`object_ids`: ids of all prompts to come, as far as known; they size the bank before the first frame.
 
         `together`: all channels go through all parts in one, and the host asks for nothing before `collect` where no
         prompt is; None: on a GPU. Masks are those of channels that go alone, to rounding.
+
+        `record`: where all go together, records frames that are alike (`model.capture`), with the same masks; None:
+        the host asks for every operation.
         """
         dtype = AUTOCAST.get(config.precision)
         self._original = network.eval()
@@ -128,6 +114,9 @@ class VideoSegmenter:
         self._device = next(network.parameters()).device
         self._together = self._device.type != "cpu" if together is None else together
         self._bank = AdaptiveBank(config.bank, together=self._together)
+        self._captured = Captured[_Submitted](record if self._together else None, self._device)
+        self._clock = torch.zeros((), dtype=torch.int64, device=self._device)
+        """The step, on the device."""
         self._submitted: _Submitted | FrameResult | None = None
         self._cuts = ShotCuts()
         self._planned = frozenset(object_ids)
@@ -189,12 +178,22 @@ class VideoSegmenter:
         if prompt is None and not self._objects:
             nothing = np.zeros((height, width), np.int32)
             return FrameResult(labels=nothing, objects=(), statistics=None, bank=BankStatistics(), prompted=False)
-        picture = self._picture(frame)
         self._objects.update(prompt.object_ids if prompt else ())
         self._bank.begin_frame(channels=self._num_channels(), positions=self._positions(height, width), step=self._step)
+        self._clock.fill_(self._step)
+        if prompt is not None:
+            self._captured.forget()  # it may give what is kept another place in memory
+            return self._one_step(frame, prompt, keep_probabilities)
+        like = (self._bank.extent(), self._memorizes(), keep_probabilities)
+        return self._captured.run(like, frame, lambda given: self._one_step(given, None, keep_probabilities))
+
+    def _one_step(self, frame: Tensor, prompt: Prompt | None, keep_probabilities: bool) -> _Submitted:
+        """Without a prompt, and with all channels together, it can be recorded (`model.capture`)."""
+        self._bank.rewind()
+        picture = self._picture(frame)
         prediction = self._predict(picture) if len(self._bank.channels) > 1 else None
-        found = _statistics(prediction, together=self._together) if prediction else []
-        labels, names = self._native_labels(prediction, prompt, height, width)
+        found = prediction.values(together=self._together) if prediction else []
+        labels, names = self._native_labels(prediction, prompt, frame.shape[-2], frame.shape[-1])
         self._settle(picture, prediction, prompt)
         return _Submitted(
             parcel=Parcel([self._bank.counts(), labels, self._look(picture, prediction), *found]),
@@ -214,13 +213,13 @@ class VideoSegmenter:
         probability = submitted.probability_Khw
         values = dict(zip(submitted.channels[1:], found[2].tolist(), strict=True)) if found else {}
         return FrameResult(
-            labels=labels if submitted.names is None else submitted.names[labels],
-            objects=tuple(_object_statistics(i, values.get(i)) for i in submitted.objects),
+            labels=labels if submitted.names is None else _named(labels, submitted.names),
+            objects=tuple(object_statistics(i, values.get(i)) for i in submitted.objects),
             statistics=as_frame_statistics(found[1].tolist()) if found else None,
             bank=self._bank.settle(counts.tolist()),
             prompted=submitted.prompted,
             shot_cut=self._cuts.add(appearance),
-            probabilities=None if probability is None else probability.cpu().numpy(),
+            probabilities=None if probability is None else probability.to("cpu", copy=True).numpy(),
         )
 
     def _num_channels(self) -> int:
@@ -238,7 +237,7 @@ class VideoSegmenter:
             return picture
         return F.interpolate(picture, size, mode="bilinear", antialias=True, align_corners=False)
 
-    def _predict(self, picture: Tensor) -> _Prediction:
+    def _predict(self, picture: Tensor) -> Prediction:
         channels = self._bank.channels
         with self._autocast():
             found = self._network.segment(
@@ -256,9 +255,9 @@ class VideoSegmenter:
         if not self._together and not finite:
             raise NonFinite(_NOT_FINITE)
         probability = torch.softmax(logits, dim=0)
-        return _Prediction(channels, logits, probability, best_labels(logits, range(len(channels))), finite, found.r4)
+        return Prediction(channels, logits, probability, best_labels(logits, range(len(channels))), finite, found.r4)
 
-    def _look(self, picture: Tensor, prediction: _Prediction | None) -> Tensor:
+    def _look(self, picture: Tensor, prediction: Prediction | None) -> Tensor:
         """What the frame is compared with others by [D]."""
         if prediction is not None:
             return look(picture, prediction.r4)
@@ -280,7 +279,7 @@ class VideoSegmenter:
         return torch.autocast(self._device.type, dtype) if dtype else nullcontext()
 
     def _native_labels(
-        self, prediction: _Prediction | None, prompt: Prompt | None, height: int, width: int
+        self, prediction: Prediction | None, prompt: Prompt | None, height: int, width: int
     ) -> "tuple[Tensor, np.ndarray[tuple[int, ...], np.dtype[np.int32]] | None]":
         """Labels [H, W]; without a prompt places of channels, in few bytes, and the channels."""
         if prediction is None:
@@ -298,7 +297,7 @@ class VideoSegmenter:
     def _prompt_labels(self, prompt: Prompt) -> Tensor:
         return torch.tensor(prompt.labels, device=self._device)
 
-    def _settle(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt | None) -> None:
+    def _settle(self, picture: Tensor, prediction: Prediction | None, prompt: Prompt | None) -> None:
         """Keep what is known of the frame: features in the bank, and where the channels are."""
         if prompt is not None:
             labels = self._network_labels(picture, prediction, prompt)
@@ -307,18 +306,26 @@ class VideoSegmenter:
             present_K = masks.flatten(1).any(dim=1)
         elif prediction is not None:
             channels, masks, annotated = prediction.channels, prediction.probability_Khw, set()
-            present_K = _present(prediction)
+            present_K = prediction.present()
         else:
             return
-        if prompt is not None or self._step % self._config.memory_every == 0:
+        if prompt is not None or self._memorizes():
             self._memorize(picture, channels, masks, present_K, annotated)
         if self._network.takes_hints:
             self._see(picture, channels, masks, prompted=prompt is not None)
 
+    def _memorizes(self) -> bool:
+        """Whether a frame without a prompt is memorized."""
+        return self._step % self._config.memory_every == 0
+
     def _see(self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, *, prompted: bool) -> None:
         """Keep where the channels are; a correction is no movement."""
         before = self._places.of(channels) if self._places and not prompted else None
-        self._places = PlaceState(channels, (picture.shape[-2], picture.shape[-1]), seen(masks, before))
+        found = PlaceState(channels, (picture.shape[-2], picture.shape[-1]), seen(masks, before))
+        if self._places is not None and self._places.is_like(found):
+            self._places.take_over(found)
+        else:
+            self._places = found
 
     def _memorize(
         self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, present_K: Tensor, annotated: set[int]
@@ -335,12 +342,12 @@ class VideoSegmenter:
         self._bank.absorb(
             [channels[k] for k in stored],
             rows,
-            step=self._step,
+            step=self._clock if self._together else self._step,
             annotated=annotated,
             present_K=present_K if self._together and not annotated and not self._config.bank.store_empty else None,
         )
 
-    def _network_labels(self, picture: Tensor, prediction: _Prediction | None, prompt: Prompt) -> Tensor:
+    def _network_labels(self, picture: Tensor, prediction: Prediction | None, prompt: Prompt) -> Tensor:
         """The merged labels of a prompted frame at network size."""
         size = picture.shape[-2:]
         given = shrunk_labels(self._prompt_labels(prompt), size, prompt.object_ids)
@@ -375,6 +382,7 @@ class VideoSegmenter:
             BadState: that one was of another version, configuration or other weights, each by its name.
         """
         state.check(settings=effective(self._config), weights=self._weights)
+        self._captured.forget()
         self._step = state.step
         self._planned = frozenset(state.planned)
         self._objects = set(state.objects)
@@ -401,26 +409,11 @@ def _check(frame: Tensor, prompt: Prompt | None) -> None:
         raise ValueError(f"a prompt speaks for objects, never for 0 (background) or {VOID} (void)")
 
 
-def _present(prediction: _Prediction) -> Tensor:
-    """[K] whether a channel has a pixel."""
-    present_K = torch.zeros(len(prediction.channels), dtype=torch.bool, device=prediction.index_hw.device)
-    return present_K.index_fill_(0, prediction.index_hw.flatten().long(), True)
-
-
-def _statistics(prediction: _Prediction, *, together: bool) -> list[Tensor]:
-    """Whether the scores are finite, `frame_values`, and `object_values` of all objects."""
-    probability_Khw, index_hw = prediction.probability_Khw, prediction.index_hw
-    u_hw = ambiguity(probability_Khw, dim=0)[0]
-    values = []
-    number_K = torch.arange(len(probability_Khw), dtype=index_hw.dtype, device=index_hw.device)
-    most = max(1, _STATISTICS_ELEMENTS // index_hw.numel()) if together else 1
-    for probability, number in zip(probability_Khw[1:].split(most), number_K[1:].split(most), strict=True):
-        values.append(object_values(probability, index_hw == number[:, None, None], u_hw))
-    return [prediction.finite, frame_values(probability_Khw, u_hw), torch.cat(values)]
-
-
-def _object_statistics(object_id: int, values: Sequence[float] | None) -> ObjectStatistics:
-    if values is None:
-        return ObjectStatistics(object_id=object_id, score=None, uncertainty=None)
-    pixels, score, uncertainty = values
-    return ObjectStatistics(object_id=object_id, score=score if pixels else None, uncertainty=uncertainty)
+def _named(
+    places: "np.ndarray[tuple[int, ...], np.dtype[np.integer]]",
+    names: "np.ndarray[tuple[int, ...], np.dtype[np.int32]]",
+) -> Labels:
+    """The name that stands at each place [H, W]; of names that count from 0 on, as mostly, the place itself."""
+    if np.array_equal(names, np.arange(len(names))):
+        return places.astype(np.int32)
+    return np.take(names, places, mode="clip")  # unlike names[places] in one pass: places are those of names

@@ -71,7 +71,7 @@ class Slots(NamedTuple):
         for own, others in zip(self, other, strict=True):
             own[channels, : others.shape[1]] = others
 
-    def write(self, slot_KN: Tensor, new: Rows, *, step: int, prompt: int) -> None:
+    def write(self, slot_KN: Tensor, new: Rows, *, step: int | Tensor, prompt: int) -> None:
         """New rows of one frame, unused so far."""
         position = torch.arange(slot_KN.shape[1], device=slot_KN.device)
         put(self.key, slot_KN, new.key)
@@ -155,7 +155,9 @@ def _moved(old_KNC: Tensor, mean_KNC: Tensor, rate: float, keep_norm: bool) -> T
     return norm * (F.normalize(direction, dim=2) if keep_norm else direction)
 
 
-def place(slots: Slots, novel_KN: Tensor, similarity_KN: Tensor, *, step: int, filled: int, protected: int) -> Placed:
+def place(
+    slots: Slots, novel_KN: Tensor, similarity_KN: Tensor, *, step: int | Tensor, filled: int, protected: int
+) -> Placed:
     """Slots for the novel rows: the empty ones first, then of rows that are not protected the least used for its age.
 
     Of novel rows that do not fit those least similar to the bank are kept. At most `filled` slots of a channel hold
@@ -174,7 +176,7 @@ def place(slots: Slots, novel_KN: Tensor, similarity_KN: Tensor, *, step: int, f
     return Placed(slot, novel_KN, novel_KN & (at(slots.order, slot) >= 0))
 
 
-def _worth(slots: Slots, *, step: int, empty: float) -> Tensor:
+def _worth(slots: Slots, *, step: int | Tensor, empty: float) -> Tensor:
     """[K, S] use / age; infinite for protected rows."""
     age = (step - inserted(slots.order)).clamp(min=1)
     worth = (slots.use / age).masked_fill(slots.prompt > 0, torch.inf)
@@ -192,7 +194,7 @@ def _least_similar(novel_KN: Tensor, similarity_KN: Tensor, room_K: Tensor) -> T
     return novel_KN & (by_similarity.argsort(dim=1) < room_K[:, None])
 
 
-def evict(slots: Slots, count_K: Tensor, *, step: int) -> Tensor:
+def evict(slots: Slots, count_K: Tensor, *, step: int | Tensor) -> Tensor:
     """Empty the slots of so many rows (or of all that are not protected), lowest use / age first, ties oldest first.
 
     Returns how many went [K]; the rows left move together.

@@ -66,8 +66,19 @@ class PlaceState:
 
     def of(self, channels: Sequence[int]) -> Place:
         """Of these channels; one that is not among those known was nowhere."""
+        if tuple(channels) == self.channels:
+            return self.place
         index = [self.channels.index(channel) if channel in self.channels else -1 for channel in channels]
         return self.place.select(torch.tensor(index, device=self.place.known_N.device))
+
+    def is_like(self, other: "PlaceState") -> bool:
+        """Whether it is of the same channels, in a picture of the same size."""
+        return (self.channels, self.picture_size) == (other.channels, other.picture_size)
+
+    def take_over(self, other: "PlaceState") -> None:
+        """Become what another one like it says, at the same place in memory."""
+        for own, new in zip(self.place, other.place, strict=True):
+            own.copy_(new)
 
     def on(self, device: torch.device) -> "PlaceState":
         """A copy, on another device or not."""

@@ -244,6 +244,7 @@ def _of_track(track: Columns) -> dict[str, Floats]:
     if backward.any():
         reverse = {name: values[::-1] for name, values in (track | found).items()}
         reverse |= {"overlap_before": reverse["overlap_after"], "overlap_after": reverse["overlap_before"]}
+        reverse["area_change"] = np.abs(np.diff(_log_area(reverse), prepend=_log_area(reverse)[:1]))
         behind = {name: values[::-1] for name, values in _in_order(reverse).items()}
         since = {name: np.where(backward, behind[name], values) for name, values in since.items()}
     return found | since

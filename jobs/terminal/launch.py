@@ -10,6 +10,7 @@ from rich.console import Console
 from jobs.terminal.console import interruptible
 from jobs.terminal.progress import show_progress
 from model.checkpoint import UNTRAINED, fingerprint
+from model.runtime import multiplies_bf16
 from model.segmenter import Precision, SegmenterConfig
 from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput
@@ -159,6 +160,13 @@ def tell_of_weights(checkpoint: str, console: Console) -> None:
         console.print("note: these weights are untrained, the masks will mean nothing (see --checkpoint)")
     elif licence := read_card(checkpoint).get("licence"):
         console.print(f"weights {without_credentials(checkpoint)}: {licence}")
+
+
+def tell_of_precision(precision: Precision, device: Device, console: Console) -> None:
+    """Say where another precision is faster; what a cluster's processors can do is not known here."""
+    on_cpu = device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+    if precision == "bf16" and on_cpu and not in_ray_cluster() and not multiplies_bf16():
+        console.print("note: this processor has no units for bf16 (AMX): fp32, the default, is faster here")
 
 
 def report(summary: RunSummary, console: Console, *, output: str) -> None:

@@ -33,7 +33,7 @@ from tests.model.builders import (
     rows_of,
     segmenter,
 )
-from tests.model.recorders import Questions
+from tests.model.recorders import Questions, Uploads
 
 SLOW_ON_A_GPU = ("topk", "kthvalue", "bincount", "unique", "nonzero", "_local_scalar_dense", "item")
 
@@ -69,9 +69,9 @@ def questions_of_a_step(channels: int, monkeypatch: pytest.MonkeyPatch) -> Quest
     monkeypatch.setitem(vars(runner), "_weights", steady_state(channels).weights)
     runner.restore(steady_state(channels))
     frame = blank(1)[0].to("meta")
-    with Questions() as questions:
+    with Uploads() as uploads, Questions() as questions:
         runner.submit(frame)
-        assert questions.transfers == 0
+        assert questions.transfers == uploads.count == 0
         with pytest.raises(NonFinite):  # as the zeros say that stand for what was fetched
             runner.collect()
     return questions
@@ -99,6 +99,16 @@ def test_the_recorder_sees_what_would_wait() -> None:
         values.cpu()
         values.to("cpu")
     assert questions.transfers == 2
+
+
+def test_so_does_what_the_host_brings() -> None:
+    values = torch.rand(3, device="meta")
+    with Uploads() as uploads:
+        torch.tensor([1], device="meta")
+        torch.as_tensor((1, 2), device="meta")
+        values[[0, 2]]
+        values[1:], values[torch.arange(2, device="meta")]
+    assert uploads.count == 3
 
 
 # The same results

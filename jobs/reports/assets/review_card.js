@@ -14,6 +14,9 @@ vosBatch.Card = (() => {
   const said = (choice) => (ANSWERS.find((answer) => answer.choice === choice) || { said: "not decided" }).said;
   const title = (asked) => `video ${asked.video_id}, frame ${asked.frame_index}, object ${asked.object_id}`;
 
+  /** Where the report shows the frame among the others of its video. */
+  const hash = (asked) => `index.html#video=${encodeURIComponent(asked.video_id)}&frame=${asked.frame_index}`;
+
   /** What a screen reader says of a card. */
   function label(asked, card, choice) {
     const why = [`expected J ${fixed(card.expected_j, 2)}`, ...card.reasons].join(", ");
@@ -48,6 +51,7 @@ vosBatch.Card = (() => {
       class="card ${choice || ""} ${current ? "current" : ""}"
       onMouseEnter=${() => setHovered(true)}
       onMouseLeave=${() => setHovered(false)}
+      onfocusin=${onCurrent}
     >
       <div
         id="card-${number}"
@@ -56,10 +60,7 @@ vosBatch.Card = (() => {
         aria-roledescription="card"
         aria-label=${label(asked, card, choice)}
         tabindex=${current ? 0 : -1}
-        onFocus=${() => {
-          setFocused(true);
-          onCurrent();
-        }}
+        onFocus=${() => setFocused(true)}
         onBlur=${() => setFocused(false)}
         onClick=${(event) => event.currentTarget.focus()}
       >
@@ -67,7 +68,8 @@ vosBatch.Card = (() => {
         <span class="verdict" aria-hidden="true">${choice ? said(choice) : ""}</span>
         <p class="name"><i style=${{ background: card.colour }}></i><bdi>${asked.video_id}</bdi></p>
         <p class="what">
-          frame ${asked.frame_index}, object ${asked.object_id}<span class="j" title="expected J">J ${fixed(card.expected_j, 2)}</span>
+          <a href=${hash(asked)} target="_blank" tabindex=${current ? 0 : -1} title="The video at this frame">frame ${asked.frame_index}</a>, object
+          ${" "}${asked.object_id}<span class="j" title="expected J">J ${fixed(card.expected_j, 2)}</span>
         </p>
         <p class="why">
           ${card.reasons.join(", ")}${last > first ? ` (frames ${first} to ${last})` : ""}${problem && `; no picture: ${problem}`}

@@ -19,7 +19,7 @@ vosBatch.ReviewTools = (() => {
   function Look({ look, onLook }) {
     return html`<label class="context">
         Context
-        <input type="range" min="1.2" max="4" step="0.1" value=${look.context} aria-valuetext="${look.context} times the object"
+        <input type="range" aria-label="Context" min="1.2" max="4" step="0.1" value=${look.context} aria-valuetext="${look.context} times the object"
           title="Closer, or more around the object (+, −)" onInput=${(event) => onLook({ context: Number(event.target.value) })} />
       </label>
       <button class="button" type="button" aria-pressed=${String(look.outlined)} title="Outlines on or off (O)"

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.reports.report import Asked, write_report
 from tests.jobs.exports.outputs import Output, make_output
-from tests.jobs.reports.browser import launched
+from tests.jobs.reports.browser import launched, need_chromium
 
 
 @pytest.fixture(scope="session")
@@ -26,5 +26,6 @@ def report(output: Output, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
+    need_chromium()
     with launched() as found:
         yield found

@@ -20,11 +20,10 @@ from pipeline.output.marker import claim_output
 from pipeline.output.schema import SCHEMAS
 from pipeline.storage.store import Store
 from tests.jobs.exports.outputs import FOLDER, UNICODE, box, put_video, walk
-from tests.jobs.reports.browser import need_chromium, opened, served
+from tests.jobs.reports.browser import opened, served
 from tests.pipeline.output.test_schema import FAILURE
 
 pytestmark = pytest.mark.browser
-need_chromium()
 
 MARKUP = "<script>window.planted = 1</script><img src=x onerror='window.planted = 1'>\u2028\"&amp;'</title>"
 
@@ -120,7 +119,10 @@ def painted(page: Any, canvas: str) -> int:
     return page.evaluate(
         """selector => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => {
             const found = document.querySelector(selector);
-            const { data } = found.getContext("2d").getImageData(0, 0, found.width, found.height);
+            const copy = Object.assign(document.createElement("canvas"), { width: found.width, height: found.height });
+            const context = copy.getContext("2d", { willReadFrequently: true });
+            context.drawImage(found, 0, 0);
+            const { data } = context.getImageData(0, 0, copy.width, copy.height);
             resolve(data.filter((value, at) => at % 4 === 3 && value).length);
         })))""",
         canvas,

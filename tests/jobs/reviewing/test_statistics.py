@@ -51,6 +51,34 @@ def test_areas_against_the_prompt_and_the_frame_before(output: str) -> None:
     assert of(table, "border") == [1, 1, 1, 0, 1]
 
 
+def test_masks_from_a_later_prompt_are_looked_at_from_there(output: str) -> None:
+    """What lies before a prompt is what would lie behind it in the reversed video."""
+    masks = [box(n, 2 + n // 3, 8 - n // 2, 8) for n in range(6)]
+    values = [0.1, 0.5, 0.2, 0.7, 0.3, 0.4]
+    reached = {n: [1] for n in range(5)}
+    back = object_frames(
+        put(output, "v", masks, prompts={5: {1: False}}, uncertainty=values, backward=reached, cuts=[3])
+    )
+    forth = object_frames(put(output, "w", masks[::-1], uncertainty=values[::-1], cuts=[3]))
+    names = {
+        "area_to_prompt", "shrunk", "grown", "shift_worst", "shift_from_prompt", "since_prompt", "nearest_prompt",
+        "uncertainty_worst", "uncertainty_since", "uncertain_share", "overlap_worst", "area_change_worst",
+        "absent_share", "cuts",
+    }  # fmt: skip
+    found = {name: of(back, name)[1:4] for name in names}
+    assert found == {name: of(forth, name)[4:1:-1] for name in names}
+    assert of(back, "since_prompt") == [5, 4, 3, 2, 1, 0]
+
+
+def test_between_prompts_each_mask_has_the_one_that_it_comes_from(output: str) -> None:
+    masks = [box(0, 2, 4, 8), box(0, 2, 4, 8), box(0, 2, 8, 8), box(0, 2, 8, 8), box(0, 2, 16, 8), box(0, 2, 8, 8)]
+    prompts = {0: {1: False}, 4: {1: False}}
+    table = object_frames(put(output, "v", masks, prompts=prompts, backward={2: [1], 3: [1]}))
+    assert of(table, "since_prompt") == [0, 1, 2, 1, 0, 1]
+    assert of(table, "area_to_prompt") == [0, 0, -1, -1, 0, -1]
+    assert of(table, "overlap_worst")[2:4] == [0.5, 0.5]
+
+
 def test_a_prompt_begins_anew(output: str) -> None:
     masks = [box(0, 2, 8, 8), box(0, 2, 4, 8), box(0, 2, 4, 8), box(0, 2, 4, 8), box(4, 2, 4, 8)]
     table = object_frames(put(output, "v", masks, prompts={0: {1: False}, 3: {1: True}}, cuts=[2, 4]))
@@ -82,6 +110,7 @@ def test_backwards_from_a_later_prompt(output: str) -> None:
     assert of(table, "nearest_prompt") == [2, 1, 0, 1, 2]
     assert of(table, "area_to_prompt") == [-2, -1, 0, -1, -2]
     assert of(table, "overlap_worst") == [0.5, 0.5, 1, 0.5, 0.5]
+    assert of(table, "area_change_worst") == [1, 1, 0, 1, 1]
     assert of(table, "cuts") == [1, 0, 0, 0, 1]
     assert of(table, "uncertain_share")[:2] == of(table, "uncertain_share")[:2:-1] == [0, 0]
 
