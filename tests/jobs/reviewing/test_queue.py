@@ -13,6 +13,7 @@ from jobs.reviewing.queue import Asking, Budget, QueueItem, queue_of, review_que
 from pipeline.errors import InvalidInput, InvalidOutput
 from tests.jobs.evaluation.scored import labels, put_video, shrinking
 from tests.jobs.reviewing.judged import judged, stretch
+from tests.properties import costly
 
 ITEMS = Budget(items=1_000)
 
@@ -68,6 +69,7 @@ def made(videos: dict[str, dict[int, list[float]]]) -> list[pa.Table]:
     return [judged(name, objects, prompted=(0, 7)) for name, objects in videos.items()]
 
 
+@costly
 @given(tables, budgets, st.one_of(st.none(), st.integers(1, 4)), st.booleans(), st.randoms(use_true_random=False))
 def test_what_every_queue_keeps(
     videos: dict[str, dict[int, list[float]]],
@@ -96,6 +98,7 @@ def test_what_every_queue_keeps(
     assert queue_of(found, budget, asking, most_object_frames=max(askable, 1)) == items
 
 
+@costly
 @given(tables, st.integers(1, 10))
 def test_a_smaller_budget_has_the_first_items_of_a_larger_one(
     videos: dict[str, dict[int, list[float]]], number: int
