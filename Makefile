@@ -57,8 +57,11 @@ scatter: $(VENV)/dev
 benchmark: $(VENV)/installed
 	$(BIN)/vos-batch benchmark
 
-benchmark-gpu: $(VENV)/installed
+# Whether a GPU gives what it should, all sections, and those of whole frames with steps recorded.
+benchmark-gpu: $(VENV)/dev
+	$(BIN)/python -m pytest tests/model/test_on_a_gpu.py
 	$(BIN)/vos-batch benchmark --device cuda
+	$(BIN)/vos-batch benchmark --device cuda --capture --only objects --only memory --only pipeline
 
 clean:
 	rm -rf $(VENV) build *.egg-info

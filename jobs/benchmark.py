@@ -36,6 +36,7 @@ def benchmark_command(
     objects: Annotated[list[int] | None, typer.Option(min=1, help="May be repeated.")] = None,
     frames: Annotated[int, typer.Option(min=1, help="Timed frames of every measurement.")] = Setup.frames,
     device: Device = "auto",
+    capture: Annotated[bool, typer.Option("--capture", help="On a GPU record steps and replay them.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Torch threads.")] = 1,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all values there.")] = None,
 ) -> None:
@@ -50,6 +51,7 @@ def benchmark_command(
             checkpoint=checkpoint,
             network=load_network(checkpoint).to(where),
             device=where,
+            capture=capture,
             height=height,
             width=width,
             num_objects=tuple(objects or Setup.num_objects),

@@ -206,6 +206,9 @@ def segment_command(
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     allow_local: AllowLocalOption = False,
     allow_http: AllowHttpOption = False,
+    capture: Annotated[
+        bool, typer.Option("--capture", help="On a GPU record a step and replay it: the same masks, not measured yet.")
+    ] = False,
     torch_threads: Annotated[int, typer.Option(help="Threads of each worker on the CPU.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N videos of the manifest.")] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this video; may be repeated.")] = None,
@@ -248,6 +251,7 @@ def segment_command(
             box_masks=box_masks,
             max_pixels=max_pixels,
             device=device,
+            capture=capture,
             torch_threads=torch_threads,
         )
         tell_of_weights(checkpoint, console)

@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.transfer import Download
+
 _TYPES = {
     torch.uint8: np.uint8,
     torch.int16: np.int16,
@@ -26,12 +28,12 @@ class Parcel:
         self._shapes = [(tuple(x.shape), _TYPES[x.dtype]) for x in contents]
         self._line = torch.cat([x.reshape(-1).view(torch.uint8) for x in contents])
 
-    def fetch(self) -> Tensor:
-        """The bytes, on the CPU: the one transfer, and the one wait."""
-        return self._line.cpu()
+    def send(self) -> Download:
+        """The bytes, on their way to the CPU: the one transfer, and the one wait."""
+        return Download(self._line)
 
     def opened(self, line: Tensor) -> list[NDArray[Any]]:
-        """What was packed, of what `fetch` gave."""
+        """What was packed, of what `send` fetches."""
         contents: list[NDArray[Any]] = []
         begin, values = 0, line.numpy()
         for shape, kind in self._shapes:

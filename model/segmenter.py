@@ -38,6 +38,7 @@ from model.prediction import Prediction, object_statistics
 from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, Labels, Prompt
 from model.runtime import flushed_denormals, repeatable
 from model.state import PlaceState, SegmenterState
+from model.transfer import Download
 from model.uncertainty import as_frame_statistics
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -85,6 +86,8 @@ class _Submitted(NamedTuple):
     objects: tuple[int, ...]
     prompted: bool
     probability_Khw: Tensor | None
+    coming: Download | None = None
+    """The parcel, on its way to the host."""
 
 
 class VideoSegmenter:
@@ -158,7 +161,9 @@ class VideoSegmenter:
         if self._submitted is not None:
             raise RuntimeError("collect() the frame before first")
         with translate_out_of_memory():
-            self._submitted = self._segment(frame, prompt, keep_probabilities)
+            found = self._segment(frame, prompt, keep_probabilities)
+            # Not part of a step: what is recorded would bring everything to the same memory of the host.
+            self._submitted = found if isinstance(found, FrameResult) else found._replace(coming=found.parcel.send())
         self._step += 1
 
     def collect(self) -> FrameResult:
@@ -205,7 +210,8 @@ class VideoSegmenter:
         )
 
     def _result(self, submitted: _Submitted) -> FrameResult:
-        counts, labels, appearance, *found = submitted.parcel.opened(submitted.parcel.fetch())
+        coming = submitted.coming or submitted.parcel.send()
+        counts, labels, appearance, *found = submitted.parcel.opened(coming.fetch())
         if found and not found[0]:
             with suppress(NonFinite):  # of the features that such scores lead to
                 self._bank.settle(counts.tolist())

@@ -10,9 +10,11 @@ import torch
 from jobs.benchmarks.recorder import Stage, recorded
 from jobs.benchmarks.rows import Column, Section
 from jobs.benchmarks.setup import WARM_UP, Setup, Steps
+from jobs.benchmarks.workspace import workspace_bytes
 from model.bank import BankConfig
-from model.segmenter import Precision
-from model.slots import MOST_POSITIONS
+from model.matcher import read
+from model.segmenter import AUTOCAST, Precision
+from model.slots import MOST_POSITIONS, Rows
 from model.state import ChannelState
 
 _NOISE = 0.02
@@ -33,6 +35,8 @@ class BankCost:
     """On a CPU of the processor, as `bank_seconds`."""
     bank_seconds: Annotated[float, Column("bank ms", ".0f", scale=1e3)]
     gflop: Annotated[float, Column("GFLOP", ".0f")]
+    workspace_bytes: Annotated[int, Column("read MB", ",.1f", scale=1e-6)]
+    """What a read of one channel holds at most, beyond the bank and the frame's features."""
     peak_bytes: Annotated[int, Column("MB", ",.0f", scale=1e-6)]
 
 
@@ -45,7 +49,8 @@ def by_bank(setup: Setup) -> Section:
         name="bank",
         title=f"By features stored of each channel, {setup.size}, {setup.fewest}, every frame memorized",
         rows=rows,
-        note="filled with the clip's own features and noise; the frames read all of it, merge, append",
+        note="filled with the clip's own features and noise; the frames read all of it, merge, append; read MB: held "
+        "at a time by a read of one channel",
     )
 
 
@@ -69,9 +74,22 @@ def _costs(setup: Setup, precision: Precision, size: int) -> Iterator[BankCost]:
         cpu_seconds=median(spent.cpu_seconds for spent in timed),
         read_seconds=stages["read"].seconds,
         bank_seconds=stages["bank"].seconds,
+        workspace_bytes=read_workspace(setup, precision, size),
         gflop=sum(stages.values(), Stage()).flop / 1e9,
         peak_bytes=max(spent.peak_bytes for spent in timed),
     )
+
+
+def read_workspace(setup: Setup, precision: Precision, size: int) -> int:
+    """Bytes that a read of one channel with so many features holds at most."""
+    key_width, value_width = (
+        part.out_channels for part in (setup.network.key_value.key, setup.network.key_value.value)
+    )
+    made = [torch.randn(1, size, width, device=setup.device) for width in (key_width, value_width)]
+    query = torch.randn(setup.positions, key_width, device=setup.device)
+    dtype = AUTOCAST.get(precision)
+    with torch.inference_mode(), torch.autocast(setup.device.type, dtype, enabled=dtype is not None):
+        return workspace_bytes(lambda: read(Rows(*made), query), setup.device)
 
 
 def _fill(run: Steps, size: int) -> None:

@@ -28,6 +28,7 @@ class Corpus:
             checkpoint_fingerprint=fingerprint(setup.network),
             segmenter=segmenter,
             device="cuda" if setup.device.type == "cuda" else "cpu",
+            capture=setup.capture,
             torch_threads=setup.threads,
         )
         self._attempts = 0

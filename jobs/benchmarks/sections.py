@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from jobs.benchmarks.banks import by_bank
+from jobs.benchmarks.lengths import by_length
 from jobs.benchmarks.machine import Machine, rates
 from jobs.benchmarks.means import by_mean
 from jobs.benchmarks.objects import by_memory, by_objects
+from jobs.benchmarks.presets import by_preset
 from jobs.benchmarks.rows import Section
 from jobs.benchmarks.setup import Setup
 from jobs.benchmarks.stages import by_stage
@@ -20,6 +22,8 @@ SECTIONS: Mapping[str, _Measure] = {
     "objects": lambda setup, _: by_objects(setup),
     "memory": lambda setup, _: by_memory(setup),
     "bank": lambda setup, _: by_bank(setup),
+    "length": lambda setup, _: by_length(setup),
+    "networks": lambda setup, _: by_preset(setup),
     "mean": lambda setup, _: by_mean(setup),
     "writing": lambda setup, _: by_picture(setup),
     "pipeline": lambda setup, _: by_chain(setup),

@@ -9,6 +9,7 @@ import torch
 from jobs.benchmarks.machine import num_cores
 from jobs.benchmarks.material import Material, material
 from jobs.benchmarks.meter import Meter, Spent
+from model.capture import CudaGraphs
 from model.network import AFBURR
 from model.result import FrameResult
 from model.segmenter import Precision, SegmenterConfig, VideoSegmenter
@@ -28,6 +29,8 @@ class Setup:
     checkpoint: str = DEFAULT_CHECKPOINT
     """What it was loaded from: workers load it again."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    capture: bool = False
+    """Record steps on a GPU and replay them."""
     height: int = 480
     width: int = 854
     """Of a frame; the network sees it at this size."""
@@ -47,6 +50,12 @@ class Setup:
     """Objects, there."""
     written_frames: int = 60
     """Frames, there."""
+    long_frames: int = 1_000
+    """Of the video that shows whether a frame costs the same early and late."""
+    long_window: int = 100
+    """Frames there of which a median is taken."""
+    long_budget: int = 7_000
+    """Features there; they are full after about as many frames as a window has."""
     tell: Callable[[str], None] = lambda _: None
     """Gets what is measured next."""
 
@@ -77,6 +86,11 @@ class Setup:
         """As users have it, at the clip's own size."""
         return SegmenterConfig(max_side=0, min_side=0, **settings)  # type: ignore[arg-type]
 
+    def make(self, clip: Material, config: SegmenterConfig) -> VideoSegmenter:
+        """A segmenter of the clip."""
+        record = CudaGraphs() if self.capture and self.device.type == "cuda" else None
+        return VideoSegmenter(self.network, config, object_ids=clip.object_ids, record=record)
+
     def clip(self, num_objects: int, num_frames: int = 16) -> Material:
         """The clip, with so many objects and at most so many frames."""
         return _material(self.height, self.width, num_objects, num_frames)
@@ -93,7 +107,7 @@ class Steps:
     result: FrameResult
 
     def __init__(self, setup: Setup, clip: Material, config: SegmenterConfig) -> None:
-        self.segmenter = VideoSegmenter(setup.network, config, object_ids=clip.object_ids)
+        self.segmenter = setup.make(clip, config)
         self.spent: list[Spent] = []
         """Of each frame so far."""
         self._clip = clip

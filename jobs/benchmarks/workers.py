@@ -1,5 +1,6 @@
 """What a worker makes of the network's speed, from the video file to the tables, and two workers of one's."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,11 +8,11 @@ from typing import Annotated
 import torch
 
 from jobs.benchmarks.corpus import Corpus, corpus
+from jobs.benchmarks.machine import num_cores
 from jobs.benchmarks.material import Material
 from jobs.benchmarks.meter import Meter
 from jobs.benchmarks.rows import Column, Section
 from jobs.benchmarks.setup import Setup
-from model.segmenter import VideoSegmenter
 from pipeline.errors import InvalidInput
 from pipeline.input.video import open_video
 from pipeline.output.committed import read_committed
@@ -65,7 +66,7 @@ def by_chain(setup: Setup) -> Section:
 
 
 def _bare(setup: Setup, clip: Material, pictures: Sequence[torch.Tensor]) -> None:
-    segmenter = VideoSegmenter(setup.network, setup.segmenter(), object_ids=clip.object_ids)
+    segmenter = setup.make(clip, setup.segmenter())
     for t, picture in enumerate(pictures):
         segmenter.step(picture, None if t else clip.prompt)
 
@@ -79,21 +80,40 @@ class Scaling:
     """Of all workers together, from opening their videos to putting the tables."""
     speedup: Annotated[float, Column("speed", ".2f")]
     """Against the first row."""
+    bound: Annotated[float, Column("bound by cores", ".2f")]
+    """What `speedup` can be at most: a worker's other threads decode and write, and need the cores as well."""
 
 
 def by_workers(setup: Setup) -> Section:
     """Ray workers, as a run starts them."""
     clip = setup.clip(setup.num_objects[0], setup.video_frames)
+    on_cpu = setup.device.type == "cpu"
     able = [number for number in setup.workers if number <= setup.most_workers]
     rates = [_rate(setup, clip, number) for number in able]
+    alone = _share_of_network(setup, clip) if able else 1.0
     rows = [
-        Scaling(workers=number, frames_per_s=rate, speedup=rate / rates[0])
+        Scaling(
+            workers=number,
+            frames_per_s=rate,
+            speedup=rate / rates[0],
+            bound=min(number / able[0], max(1.0, num_cores() * alone / able[0])) if on_cpu else number / able[0],
+        )
         for number, rate in zip(able, rates, strict=True)
     ]
     left = [str(number) for number in setup.workers if number not in able]
     title = f"By number of workers, {setup.size}, {setup.fewest}, {setup.video_frames} frames each"
     note = f"left out: {', '.join(left)} workers, for which this machine is too small" if left else ""
-    return Section(name="workers", title=title, rows=rows, note=note)
+    why = "bound by cores: cores x the network's share of the processor time that one worker takes"
+    return Section(name="workers", title=title, rows=rows, note="\n".join(filter(None, [note, why if rows else ""])))
+
+
+def _share_of_network(setup: Setup, clip: Material) -> float:
+    """Of the processor time of a worker, with all its threads, that of the thread that nothing goes on without."""
+    setup.tell("a worker's threads")
+    with corpus(setup, clip, setup.segmenter()) as made, made.worker() as worker:
+        whole, network = time.process_time(), time.thread_time()
+        made.process(worker)
+        return min(1.0, (time.thread_time() - network) / (time.process_time() - whole))
 
 
 def _rate(setup: Setup, clip: Material, workers: int) -> float:

@@ -1,5 +1,6 @@
 """What a block of work holds at most of a device's memory, beyond what it found there."""
 
+import os
 from collections.abc import Callable
 
 import torch
@@ -18,6 +19,7 @@ def workspace_bytes(work: Callable[[], object], device: torch.device) -> int:
         work()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it tells the terminal of its start and stop
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
         work()
     results = profiler.profiler.kineto_results

@@ -3,14 +3,15 @@
 A segmenter that has lost an object on the way there will hardly find it on the way back. So J of what comes out at an
 object's first prompt, against the mask that was given there, is a score of the whole video that needs no truth.
 
-The way back begins at each object's last mask that has a pixel, with the settings and the weights of the run that
-committed the video; no prompt helps on it. It costs what segmenting costs, and reads the video from its end
-(`pipeline.input.backwards`). What is known of a commit is kept and not done again.
+The way back begins at each object's last mask of half its median area or more: an object that leaves the picture is a
+sliver at last, and nothing could be followed from that, however right it is. It has the settings and the weights of the
+run that committed the video, and no prompt helps on it. It costs what segmenting costs, and reads the video from its
+end (`pipeline.input.backwards`). What is known of a commit is kept and not done again.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ from pipeline.run.config import WorkerConfig
 from pipeline.run.device import Device, pick_device
 
 _FRAMES_AHEAD = 8
+_LEAST_SHARE = 0.5
+"""Of the median area: a mask that a way back may begin with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +58,10 @@ class _Way:
     """Frame of its first prompt."""
     given: bool = False
     """Its mask there has a pixel."""
-    behind: int = 0
-    """Frames behind that which have a row of it."""
+    areas: list[int] = field(default_factory=list)
+    """Its pixels in the frames behind that."""
     last: int | None = None
-    """The last of them with a pixel."""
+    """Where the way back begins; None where it has no mask behind its prompt."""
     counts: str = ""
     """The mask there, as COCO's run lengths."""
 
@@ -151,7 +154,7 @@ def _returns(task: VideoTask, video: CommittedVideo, config: WorkerConfig, netwo
     ways = _ways(video, prompts)
     open_ways = {object_id: way for object_id, way in ways.items() if way.given and way.last is not None}
     found = _go_back(task, video, prompts, open_ways, config, network) if open_ways else {}
-    lost = {object_id for object_id, way in ways.items() if way.given and way.behind and way.last is None}
+    lost = {object_id for object_id, way in ways.items() if way.given and way.areas and way.last is None}
     return [
         Return(
             video_id=task.video_id,
@@ -165,19 +168,26 @@ def _returns(task: VideoTask, video: CommittedVideo, config: WorkerConfig, netwo
 
 
 def _ways(video: CommittedVideo, prompts: Prompts) -> dict[int, _Way]:
-    """By object, of what was found; in memory is one mask of each."""
+    """By object, of what was found; in memory are one mask of each and the areas of all."""
     ways = {object_id: _Way(frames[0]) for object_id, frames in prompts.by_object().items()}
+    for row in video.rows("masks", ["frame_index", "object_id", "area"]):
+        way = ways.get(row["object_id"])
+        if way and row["frame_index"] > way.first:
+            way.areas.append(row["area"])
+        elif way and row["frame_index"] == way.first:
+            way.given = row["area"] > 0
+    least = {object_id: _LEAST_SHARE * _median(way.areas) for object_id, way in ways.items()}
     for row in video.rows("masks", ["frame_index", "object_id", "area", "rle"]):
         way = ways.get(row["object_id"])
-        if way is None or row["frame_index"] < way.first:  # filled from behind
-            continue
-        if row["frame_index"] == way.first:
-            way.given = row["area"] > 0
-            continue
-        way.behind += 1
-        if row["area"]:
+        if way and row["frame_index"] > way.first and row["area"] and row["area"] >= least[row["object_id"]]:
             way.last, way.counts = row["frame_index"], row["rle"]
     return ways
+
+
+def _median(areas: list[int]) -> float:
+    """Of those that are not empty; 0 where none is."""
+    found = [area for area in areas if area]
+    return float(np.median(found)) if found else 0.0
 
 
 def _go_back(

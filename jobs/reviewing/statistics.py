@@ -101,7 +101,7 @@ OBJECT_FRAMES = pa.schema(
 def object_frames(video: CommittedVideo) -> pa.Table:
     """The statistics of all object-frames of a video: the table OBJECT_FRAMES.
 
-    In memory are numbers, some 500 bytes an object-frame, and a batch of masks. Raises FileNotFoundError when the
+    In memory are numbers, some 2 kB an object-frame, and a batch of masks. Raises FileNotFoundError when the
     video was replaced and removed meanwhile.
     """
     columns = _columns(video)

@@ -130,6 +130,7 @@ def worker_config(
     box_masks: BoxMasks = "grabcut",
     max_pixels: int = MAX_PIXELS,
     device: Device = "auto",
+    capture: bool = False,
     torch_threads: int = 1,
 ) -> WorkerConfig:
     """The configuration of a run; reads the weights once, for their fingerprint.
@@ -150,6 +151,7 @@ def worker_config(
         box_masks=box_masks,
         max_pixels=max_pixels,
         device=device,
+        capture=capture,
         torch_threads=torch_threads,
     )
 

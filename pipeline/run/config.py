@@ -33,6 +33,8 @@ class WorkerConfig:
     device: Device = "auto"
     reserved_gpus: float = 0.0
     """GPUs that the pool has reserved for each worker."""
+    capture: bool = False
+    """On a GPU record a step once and replay it (`model.capture`); masks are the same."""
     torch_threads: int = 1
     queue_frames: int = 8
     """Frames that may wait between decoding, network and writing."""

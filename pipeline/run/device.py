@@ -1,9 +1,11 @@
 """Which device a process computes on."""
 
+import os
 from typing import Literal
 
 import torch
 
+from model.runtime import REPEATABLE_ENVIRONMENT
 from pipeline.errors import InvalidInput
 
 Device = Literal["auto", "cuda", "cpu"]
@@ -23,4 +25,6 @@ def pick_device(wanted: Device, *, reserved_gpus: float = 0.0) -> torch.device:
             "a GPU was asked for but torch sees none in this process: check the driver and that torch is a CUDA "
             "build (python -c 'import torch; print(torch.cuda.is_available())'), or run with --device cpu"
         )
+    for name, value in REPEATABLE_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     return torch.device("cuda", 0)  # a pool that pins GPUs makes just this worker's visible

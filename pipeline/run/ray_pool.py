@@ -22,7 +22,7 @@ from ray.exceptions import (
     RuntimeEnvSetupError,
 )
 
-from model.runtime import KEEP_MEMORY_ENVIRONMENT
+from model.runtime import KEEP_MEMORY_ENVIRONMENT, REPEATABLE_ENVIRONMENT
 from pipeline.errors import (
     InvalidInput,
     MachineOutOfMemory,
@@ -99,7 +99,7 @@ class _Member:
             "max_restarts": 0,
             "max_concurrency": 3,
             # Ray's own threads begin before ours could call `keep_memory`.
-            "runtime_env": {"env_vars": KEEP_MEMORY_ENVIRONMENT},
+            "runtime_env": {"env_vars": {**KEEP_MEMORY_ENVIRONMENT, **REPEATABLE_ENVIRONMENT}},
         }
         self._actor = cast(Any, ray.remote(_Actor)).options(**options).remote(config, name)
         self.attempt: Attempt | None = None

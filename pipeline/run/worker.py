@@ -5,20 +5,23 @@ import platform
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 
 from model import checkpoint
-from model.errors import BudgetTooSmall, ModelError
+from model.capture import CudaGraphs
+from model.errors import BudgetTooSmall, ModelError, translate_out_of_memory
 from model.errors import OutOfMemory as ModelOutOfMemory
 from model.network import AFBURR
 from model.result import FrameResult
 from model.runtime import keep_memory
 from model.segmenter import VideoSegmenter
+from model.transfer import Upload, Uploaded
 from pipeline.errors import (
     Interrupted,
     InvalidCheckpoint,
@@ -47,6 +50,8 @@ from pipeline.run.watch import Watch
 from pipeline.storage.store import Store
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_BROUGHT = 2
+"""Frames that wait on a GPU."""
 _SMALLER = 8
 """How much less workspace an attempt gets after one ran out of memory."""
 
@@ -202,7 +207,10 @@ class VideoWorker:
         config = self.config.segmenter
         if smaller_blocks:
             config = replace(config, object_chunk=1, workspace=max(1, config.workspace // _SMALLER))
-        segmenter = self._make_segmenter(network, config, object_ids=video.prompts.object_ids)
+        make: Callable[..., VideoSegmenter] = self._make_segmenter
+        if self.config.capture and self._device.type == "cuda" and not smaller_blocks:
+            make = partial(make, record=CudaGraphs())
+        segmenter = make(network, config, object_ids=video.prompts.object_ids)
         try:
             segmenter.check_budget(video.reader.info.height, video.reader.info.width)
         except BudgetTooSmall as error:
@@ -230,14 +238,15 @@ class VideoWorker:
                 backwards=True,
             ) as reader,
             Ahead[Frame](reader, depth, Frame.num_bytes) as frames,
+            self._brought(frames) as brought,
         ):
-            for frame in self._frames(frames, seconds):
+            for frame, uploaded in self._frames(brought, seconds):
                 self._watch.opening(frame.index)  # what lies before may have to be decoded for the next one
                 if not nearest.needs(frame.index):
                     continue
                 with seconds.spent_on("network"), _frame_named(frame):
                     prompt = video.prompts.on(frame.index, frame.rgb)
-                    result = segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+                    result = segmenter.step(uploaded.arrived(), prompt)
                 with seconds.spent_on("write"):
                     behind.add(frame.index, result)
                 self.counts += WorkerCounts(frames_done=1)
@@ -253,11 +262,14 @@ class VideoWorker:
     ) -> _Seen:
         depth, seen = self.config.queue_frames, _Seen()
         ending, before = Ending(self.config.ending, last_prompt=max(video.prompts)), None
-        with Behind[_Row](lambda row: row.write(writer, behind), depth, _Row.num_bytes) as rows:
-            for frame in self._frames(video.frames, seconds):
+        with (
+            self._brought(video.frames) as brought,
+            Behind[_Row](lambda row: row.write(writer, behind), depth, _Row.num_bytes) as rows,
+        ):
+            for frame, uploaded in self._frames(brought, seconds):
                 with seconds.spent_on("network"), _frame_named(frame):
                     prompt = video.prompts.on(frame.index, frame.rgb)
-                    segmenter.submit(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+                    segmenter.submit(uploaded.arrived(), prompt)
                 with seconds.spent_on("write"):  # while a GPU works on this frame
                     _hand_over(rows, before)
                 with seconds.spent_on("network"), _frame_named(frame):
@@ -276,17 +288,29 @@ class VideoWorker:
                 rows.finish()
         return seen
 
-    def _frames(self, source: Iterable[Frame], seconds: _Seconds) -> Iterator[Frame]:
+    @contextmanager
+    def _brought(
+        self, source: Iterable[Frame], *, ahead: bool | None = None
+    ) -> Iterator[Iterator[tuple[Frame, Uploaded]]]:
+        """The frames, each on its way to the device; `ahead`: some in a thread of its own; None: to a GPU."""
+        upload = Upload(self._device)
+        frames = ((frame, _bring(frame, upload)) for frame in source)
+        if not (self._device.type != "cpu" if ahead is None else ahead):
+            yield frames
+            return
+        with Ahead(frames, _BROUGHT) as brought:
+            yield iter(brought)
+
+    def _frames(self, brought: Iterator[tuple[Frame, Uploaded]], seconds: _Seconds) -> Iterator[tuple[Frame, Uploaded]]:
         """Raises Interrupted before the first one after `stop`."""
-        waiting = iter(source)
         while True:
             with seconds.spent_on("decode"):
-                frame = next(waiting, None)
-            if frame is None:
+                found = next(brought, None)
+            if found is None:
                 return
             if self._stopped.is_set():
-                raise Interrupted(f"stopped before frame {frame.index}")
-            yield frame
+                raise Interrupted(f"stopped before frame {found[0].index}")
+            yield found
 
     def _video_row(self, video: OpenVideo, seen: _Seen, seconds: _Seconds) -> dict[str, object]:
         reader, info = video.reader, video.reader.info
@@ -344,6 +368,11 @@ def _machine_named() -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise WorkerUnfit(f"{platform.node()}: {error}: make room in {tempfile.gettempdir()} or in OUTPUT") from error
+
+
+def _bring(frame: Frame, upload: Upload) -> Uploaded:
+    with _frame_named(frame), translate_out_of_memory():
+        return upload(torch.from_numpy(frame.rgb).permute(2, 0, 1))
 
 
 @contextmanager

@@ -51,6 +51,16 @@ class TestRuns:
         assert lines[-1] == "4 videos (29 frames) segmented"
         assert len(digests(output)) == 8
 
+    def test_both_ways_fills_the_frames_before_a_prompt(self, corpus: Corpus, output: str) -> None:
+        result = call(corpus.manifest, output, "--both-ways", "--only", "folder")
+        assert result.exit_code == 0, result.output
+        assert "1 of 1 videos, 8 of 8 frames" in result.output  # two before the prompt, and its own once more
+        assert result.output.splitlines()[-1] == "1 videos (5 frames) segmented"
+        masks = tables.open(output, "masks").to_table().to_pylist()
+        assert [(row["frame_index"], row["backward"]) for row in masks] == [(n, n < 2) for n in range(5)]
+        again = call(corpus.manifest, output, "--both-ways", "--only", "folder")
+        assert "nothing to do" in again.output
+
     def test_the_second_call_has_nothing_to_do(self, corpus: Corpus, output: str) -> None:
         first = call(corpus.manifest, output)
         assert first.exit_code == 0

@@ -16,14 +16,14 @@ KINDS = [torch.uint8, torch.int16, torch.int32, torch.int64, torch.float32, torc
 def test_what_is_packed_comes_back(plan: list[tuple[torch.dtype, list[int]]]) -> None:
     contents = [torch.randint(0, 2, shape).to(kind) for kind, shape in plan]
     parcel = Parcel(contents)
-    for found, given_ in zip(parcel.opened(parcel.fetch()), contents, strict=True):
+    for found, given_ in zip(parcel.opened(parcel.send().fetch()), contents, strict=True):
         assert (found.dtype, found.shape) == (given_.numpy().dtype, tuple(given_.shape))
         np.testing.assert_array_equal(found, given_.numpy())
 
 
 def test_what_was_opened_may_be_written_to_and_belongs_to_nobody_else() -> None:
     parcel = Parcel([torch.zeros(3, dtype=torch.uint8)])
-    line = parcel.fetch()
+    line = parcel.send().fetch()
     parcel.opened(line)[0][:] = 1
     assert not parcel.opened(line)[0].any()
 

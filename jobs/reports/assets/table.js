@@ -12,7 +12,7 @@ vosBatch.Table = (() => {
   const COLUMNS = [
     { by: "id", name: "Video", kind: "id" },
     { by: "status", name: "Status", kind: "state" },
-    { by: "expected_j", name: "Expected J", kind: "number", judged: true,
+    { by: "expected_j", name: "Expected J", kind: "number mean", judged: true,
       help: "Mean over the video's masks: what a small model expects of them, without truth" },
     { by: "worst_j", name: "Worst", kind: "number worst", judged: true, help: "The lowest expected J of a mask" },
     { by: "bad_share", name: "Below 0.5", kind: "number wide", judged: true, help: "Share of masks with an expected J below 0.5" },
@@ -38,8 +38,8 @@ vosBatch.Table = (() => {
   }
 
   /** A value from 0 to 1 with a bar as long under it. */
-  const Level = ({ value, tone }) => html`<span class="level ${tone}" style=${{ "--part": value === null ? 0 : value }}>
-    ${fixed(value, 2)}</span>`;
+  const Level = ({ value, tone }) => (value === null ? fixed(value, 2)
+    : html`<span class="level ${tone}" style=${{ "--part": value }}>${fixed(value, 2)}</span>`);
 
   const toneOfJ = (value) => (value === null ? "" : value < 0.5 ? "bad" : value < 0.7 ? "warn" : "");
 
@@ -108,8 +108,8 @@ vosBatch.Table = (() => {
     next?.closest("tr").scrollIntoView({ block: "nearest" });
   }
 
-  const Space = ({ rows }) => rows > 0 && html`<tr aria-hidden="true" class="space"><td colspan="99"
-    style=${{ height: `${rows * HEIGHT}px` }}></td></tr>`;
+  /** Rows out of view. One cell: further columns, some of which narrow windows hide, would take room. */
+  const Space = ({ rows }) => rows > 0 && html`<tr aria-hidden="true" class="space"><td style=${{ height: `${rows * HEIGHT}px` }}></td></tr>`;
 
   return function Table({ rows, total, sort, judged, onSort }) {
     const body = useRef(null);

@@ -21,4 +21,7 @@ def setup() -> Setup:
         pictures=((48, 64),),
         written_objects=(1, 2),
         written_frames=9,
+        long_frames=16,
+        long_window=4,
+        long_budget=500,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jobs.benchmarks.banks import read_workspace
 from jobs.benchmarks.machine import Rate, this_machine
 from jobs.benchmarks.rows import Section
 from jobs.benchmarks.sections import SECTIONS, as_json, measure
@@ -89,6 +90,29 @@ def test_banks_are_as_large_as_asked_and_at_least_two_frames(setup: Setup) -> No
     more = 2 * 24 * extra * channels * (keys + values + keys) / 1e9
     assert large.gflop - small.gflop == pytest.approx(more, rel=0.2)
     assert large.read_seconds > 0 and large.bank_seconds > 0
+    assert small.workspace_bytes < large.workspace_bytes < 1 << 20
+
+
+def test_a_read_of_the_largest_bank_holds_less_than_64_mb(setup: Setup) -> None:
+    assert 40e6 < read_workspace(setup, "fp32", max(Setup.banks)) < 64e6
+
+
+def test_stretches_are_held_against_the_first_with_a_full_bank(setup: Setup) -> None:
+    rows = section(setup, "length").rows
+    assert [(row.first, row.last) for row in rows] == [(0, 3), (4, 7), (8, 11), (12, 15)]
+    full = [row.bank_rows >= 0.95 * setup.long_budget for row in rows]
+    assert not full[0] and full[-1]
+    first = full.index(True) + 1
+    assert [row.of_full is None for row in rows] == [number < first for number in range(4)]
+    assert rows[first].of_full == 1
+
+
+@pytest.mark.slow
+def test_each_network_is_held_against_its_own_fp32(setup: Setup) -> None:
+    rows = {(row.preset, row.precision): row for row in section(setup, "networks").rows}
+    assert list(rows) == [(preset, precision) for preset in ("lite0", "resnet50") for precision in ("fp32", "bf16")]
+    assert rows["lite0", "fp32"].speedup == rows["resnet50", "fp32"].speedup == 1
+    assert rows["resnet50", "fp32"].gflop > 5 * rows["lite0", "fp32"].gflop
 
 
 def test_means_are_torchs_and_torch_scatters_where_it_is(setup: Setup) -> None:
@@ -121,11 +145,12 @@ def test_workers_that_the_machine_has_no_cores_for_are_left_out(setup: Setup) ->
 def test_workers_are_counted_together(setup: Setup) -> None:
     rows = section(replace(setup, workers=(1, 2)), "workers").rows
     assert [row.workers for row in rows][:1] == [1]
-    assert rows[0].speedup == 1 and rows[-1].frames_per_s > 0
+    assert rows[0].speedup == rows[0].bound == 1 and rows[-1].frames_per_s > 0
+    assert all(1 <= row.bound <= row.workers for row in rows)
 
 
 def test_an_unknown_section_is_refused_with_those_there_are(setup: Setup) -> None:
-    with pytest.raises(InvalidInput, match="no section speed; there are stages, objects, memory, bank, mean"):
+    with pytest.raises(InvalidInput, match="no section speed; there are stages, objects, memory, bank, length"):
         next(measure(setup, ["speed"]))
 
 
@@ -141,4 +166,6 @@ def test_what_is_measured_is_told_and_all_of_it_is_json(setup: Setup) -> None:
 
 
 def test_every_section_is_there() -> None:
-    assert list(SECTIONS) == ["stages", "objects", "memory", "bank", "mean", "writing", "pipeline", "workers"]
+    assert list(SECTIONS) == [
+        "stages", "objects", "memory", "bank", "length", "networks", "mean", "writing", "pipeline", "workers",
+    ]  # fmt: skip

@@ -38,9 +38,13 @@ def launched() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, *, width: int = 1360, height: int = 860, scheme: str = "light") -> Iterator[Any]:
+def opened(
+    browser: Any, *, width: int = 1360, height: int = 860, scheme: str = "light", motion: str = "no-preference"
+) -> Iterator[Any]:
     """An empty page; afterwards no script may have failed, nothing been missing, and nothing asked of another place."""
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion=motion
+    )
     page = context.new_page()
     complaints: list[str] = []
     page.on(

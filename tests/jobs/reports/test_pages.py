@@ -208,6 +208,7 @@ def test_of_ten_thousand_rows_those_in_view_are_drawn(browser: Any, large: Path)
     with opened(browser) as page:
         page.goto(f"file://{large}/{INDEX}")
         page.get_by_role("link", name=worst[0]).wait_for()
+        assert page.get_by_role("link", name=worst[0]).bounding_box()["width"] > 50
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         page.get_by_role("link", name=worst[-1]).wait_for()
         page.evaluate("scrollTo(0, 32 * 5000)")

@@ -256,7 +256,7 @@ def test_the_frames_around_are_played_for_the_card_in_focus(browser: Any, review
         page.locator(".cards .current .track .now:last-child").wait_for(state="attached")
         press(page, "Space")
         assert shown(page) == 2
-    with opened(browser, reduced_motion="reduce") as page:
+    with opened(browser, motion="reduce") as page:
         visit(page, reviewed)
         press(page, "ArrowRight ArrowRight")
         page.wait_for_timeout(1500)

@@ -61,7 +61,9 @@ def by_hand(output: str, task: VideoTask) -> dict[int, tuple[float, int]]:
     labels = {found.frame_index: found.labels for found in video.labels(sorted(frames))}
     prompts = load_prompts(task, *video.size)
     first = {i: next(f for f in prompts if i in prompts[f].object_ids) for i in prompts.object_ids}
-    last = {i: max(f for f in frames if (labels[f] == i).any()) for i in first}
+    areas = {i: {f: int((labels[f] == i).sum()) for f in frames if f > first[i]} for i in first}
+    half = {i: np.median([a for a in areas[i].values() if a]) / 2 for i in first}
+    last = {i: max(f for f, area in areas[i].items() if area and area >= half[i]) for i in first}
     segmenter = VideoSegmenter(load_network(TRAINED), config.segmenter, object_ids=prompts.object_ids)
     found = {}
     for index in sorted((f for f in frames if min(first.values()) <= f <= max(last.values())), reverse=True):
@@ -126,8 +128,11 @@ class TestMadeMasks:
             labels[8 * object_id : 8 * object_id + 6, 5:30] = object_id
         return labels
 
-    def put(self, output: str, **changes: str) -> None:
-        masks = [self.labels(1, 2), self.labels(1), self.labels(1), self.labels(4)]
+    def put(self, output: str, *, columns: int = 0, **changes: str) -> None:
+        """`columns`: of object 1 in the last frame."""
+        last = self.labels(4)
+        last[8:14, 5 : 5 + columns] = 1
+        masks = [self.labels(1, 2), self.labels(1), self.labels(1), last]
         put(output, "v", masks, prompts={0: {1: False, 2: False, 3: False}, 3: {4: False}})
         (run_id,) = tables.open(output, "videos").to_table()["run_id"].to_pylist()
         config = asdict(config_for(output)) | changes
@@ -149,6 +154,14 @@ class TestMadeMasks:
         found = return_test(output, tasks, device="cpu").returns
         assert {one.identity for one in found} == {"a" * 32} and len(found) == 4
         assert sorted(one.object_id for one in read_returns(output, None)) == [1, 2, 3, 4]
+
+    @pytest.mark.parametrize(("columns", "frames"), [(12, 2), (13, 3)])
+    def test_less_than_half_of_an_object_begins_no_way_back(
+        self, tasks: list[VideoTask], output: str, columns: int, frames: int
+    ) -> None:
+        self.put(output, columns=columns)
+        found = return_test(output, tasks, device="cpu")
+        assert {one.object_id: one.frames for one in found.returns}[1] == frames
 
     def test_other_weights_than_the_runs_are_told(self, tasks: list[VideoTask], output: str) -> None:
         self.put(output, checkpoint_fingerprint="0" * 16)

@@ -1,11 +1,13 @@
 """One worker: what it says of a video, how it fails, and that it leaves nothing behind."""
 
+import os
 import platform
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from model.bank import BankConfig
 from model.network import AFBURR
 from model.result import FrameResult
 from model.segmenter import SegmenterConfig, VideoSegmenter
+from model.transfer import Upload, Uploaded
 from pipeline.errors import (
     Interrupted,
     InvalidCheckpoint,
@@ -596,6 +599,45 @@ class TestOneFrameUnderWay:
         assert frames_of(output, outcome) == [0, 1, 2, 3, 4, 5]
 
 
+class TestFramesBroughtAhead:
+    """As to a GPU, for which `brought_ahead` stands: a thread of its own brings them."""
+
+    @pytest.fixture
+    def brought_ahead(self, worker: VideoWorker) -> None:
+        worker._brought = partial(worker._brought, ahead=True)  # type: ignore[method-assign]
+
+    @pytest.mark.usefixtures("brought_ahead")
+    def test_tables_are_the_same(self, worker: VideoWorker, video: Path, tmp_path: Path) -> None:
+        task = make_task(video, tmp_path, prompts=(2, 7))
+        found, plain = worker.process(attempt_at(task, "a")), ready(worker.config).process(attempt_at(task, "b"))
+        assert [file.sha256 for file in found.files.values()] == [file.sha256 for file in plain.files.values()]
+
+    @pytest.mark.usefixtures("brought_ahead")
+    def test_a_device_without_room_for_a_frame_names_it(
+        self, worker: VideoWorker, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        upload, calls = Upload.__call__, iter(range(10**6))
+
+        def failing(self: Upload, frame: torch.Tensor) -> Uploaded:
+            if next(calls) == 4:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return upload(self, frame)
+
+        monkeypatch.setattr(Upload, "__call__", failing)
+        with pytest.raises(OutOfMemory, match="frame 4: out of memory") as error:
+            worker.process(attempt_at(make_task(video, tmp_path), "a"))
+        assert error.value.frame_index == 4 and worker.counts.frames_done == 4
+
+    @pytest.mark.usefixtures("brought_ahead")
+    def test_a_video_that_ends_early_leaves_no_thread(
+        self, video: Path, tmp_path: Path, worker: VideoWorker, output: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cut_at(monkeypatch, 5)
+        worker.config = replace(worker.config, ending=EndingConfig(at_cuts="stop"))
+        outcome = worker.process(attempt_at(make_task(video, tmp_path), "a"))
+        assert frames_of(output, outcome) == [0, 1, 2, 3, 4, 5]
+
+
 class TestAttempts:
     def test_two_attempts_write_the_same_under_other_names(
         self, worker: VideoWorker, video: Path, tmp_path: Path
@@ -674,7 +716,12 @@ class TestDevice:
 
     def test_auto_takes_the_gpu_that_is_there(self, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
         assert pick_device("auto") == torch.device("cuda", 0)
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"  # before the GPU is first used
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+        pick_device("auto")
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, call: int, error: Exception, *, told: str = "submit") -> None:
