@@ -27,7 +27,7 @@ _AT_A_TIME = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Mending:
-    """How far a correction reaches; chosen on sequences that are reported nowhere (docs/review.md)."""
+    """How far a correction reaches; docs/review.md says on which sequences it was chosen."""
 
     behind: float = 0.25
     """Share that it mends of the loss behind it, as far as its own frame had that loss too."""
