@@ -51,13 +51,18 @@ def opened(
         "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(f"{request.url}: {request.failure}"))
+    page.on("requestfailed", lambda request: _left(request) or complaints.append(f"{request.url}: {request.failure}"))
     page.on("request", lambda request: _at_home(request.url) or complaints.append(f"asked for {request.url}"))
     try:
         yield page
         assert complaints == []
     finally:
         context.close()
+
+
+def _left(request: Any) -> bool:
+    """Whether it was given up since another page was gone to."""
+    return request.failure == "net::ERR_ABORTED"
 
 
 def _at_home(url: str) -> bool:

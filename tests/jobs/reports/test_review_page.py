@@ -338,7 +338,7 @@ def test_buttons_do_what_keys_do(browser: Any, reviewed: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_and_everything_has_a_name(browser: Any, reviewed: Path, scheme: str) -> None:
-    with opened(browser, scheme=scheme) as page:
+    with opened(browser, scheme=scheme, motion="reduce") as page:  # a button that is becoming another is faint
         visit(page, reviewed)
         press(page, "a r u")
         assert page.evaluate(FAINT) == []
