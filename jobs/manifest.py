@@ -1,12 +1,9 @@
 """`vos-batch manifest build`, `check`, `preview` and `correct`: which videos to segment, and by what."""
 
 import shlex
-from collections.abc import Callable, Iterable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from jobs.datasets.check import READERS, check
 from jobs.datasets.corrections import LAYOUTS, MASKS, correct
@@ -16,12 +13,11 @@ from jobs.datasets.preview import PAGE, Looks, preview
 from jobs.datasets.preview import READERS as PREVIEW_READERS
 from jobs.terminal.console import WRONG_CALL, exit_on_error, stdout
 from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption, BoxMasksOption, MaxPixelsOption
+from jobs.terminal.progress import shown_on
 from model.segmenter import SegmenterConfig
 from pipeline.input.frames import MAX_PIXELS
 from pipeline.input.origin import Allowed
 from pipeline.storage.store import Store
-
-T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -29,12 +25,6 @@ app = typer.Typer(no_args_is_help=True)
 @app.callback()
 def manifest() -> None:
     """Say which videos to segment and which masks prompt them."""
-
-
-def _shown_on(console: Console, what: str) -> Callable[[Iterable[T], int], Iterable[T]]:
-    if not console.is_terminal:
-        return lambda done, _: done
-    return lambda done, total: track(done, what, total=total, console=console)
 
 
 @app.command("check")
@@ -59,7 +49,7 @@ def check_command(
             max_pixels=max_pixels,
             allowed=Allowed(local=allow_local, http=allow_http),
             readers=readers,
-            shown=_shown_on(console, "opening videos and masks"),
+            shown=shown_on(console, "opening videos and masks"),
         )
     for note in notes:
         console.print(f"note: {note}")
@@ -100,7 +90,7 @@ def preview_command(
             ),
             allowed=Allowed(local=allow_local, http=allow_http),
             readers=readers,
-            shown=_shown_on(console, "drawing first masks"),
+            shown=shown_on(console, "drawing first masks"),
         )
     for fault in drawn.faults:
         console.print(str(fault))

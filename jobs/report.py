@@ -5,7 +5,6 @@ from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import track
 
 from jobs.reports.destination import INDEX, REVIEW
 from jobs.reports.judging import judging
@@ -14,7 +13,7 @@ from jobs.reviewing.quality import DEFAULT_MODEL, load_model
 from jobs.reviewing.queue import Budget
 from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
 from jobs.terminal.options import AllowHttpOption, AllowLocalOption
-from jobs.terminal.progress import show_progress
+from jobs.terminal.progress import show_progress, shown_on
 from pipeline.input.origin import Allowed
 from pipeline.storage.store import Store
 
@@ -69,7 +68,7 @@ def report_command(
                     load_model(model),
                     Budget.of(budget),
                     per_video,
-                    lambda videos, total: _until(stop, _shown_on(console, videos, total)),
+                    lambda videos, total: _until(stop, shown_on(console, "judging masks")(videos, total)),
                 ) as judged,
                 show_progress(console) as on_progress,
             ):
@@ -83,10 +82,6 @@ def report_command(
     store = Store(to)
     console.print(f"{len(judged.items):,} object-frames to review: {store.url_of(REVIEW)}")
     console.print(f"open {store.url_of(INDEX)}")
-
-
-def _shown_on(console: Console, videos: Iterable[T], total: int) -> Iterable[T]:
-    return track(videos, "judging masks", total=total, console=console) if console.is_terminal else videos
 
 
 def _until(stop: Callable[[], bool], videos: Iterable[T]) -> Iterable[T]:

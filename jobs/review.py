@@ -1,12 +1,11 @@
 """`vos-batch review`: what masks are worth without truth, which of them to look at, and whether that pays."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, TypeVar
+from collections.abc import Mapping
+from typing import Annotated
 
 import pyarrow as pa
 import typer
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from jobs.evaluation.matching import Truth
@@ -30,6 +29,7 @@ from jobs.terminal.console import INTERRUPTED, exit_on_error, stdout
 from jobs.terminal.launch import PoolKind, segment
 from jobs.terminal.options import AllowHttpOption, AllowLocalOption, BinaryMasksOption
 from jobs.terminal.printable import cell
+from jobs.terminal.progress import shown_on
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import read_manifest
 from pipeline.input.origin import Allowed
@@ -43,7 +43,6 @@ TruthOption = Annotated[str, typer.Option(metavar="DIR", help="Folder in DAVIS l
 ResolutionOption = Annotated[str | None, typer.Option(help="The resolution folder, where there are several.")]
 _SHOWN = 10
 _SILENT = Console(quiet=True)
-T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -170,12 +169,6 @@ def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _shown_on(console: Console, what: str) -> Callable[[Iterable[T], int], Iterable[T]]:
-    if not console.is_terminal:
-        return lambda done, _: done
-    return lambda done, total: track(done, what, total=total, console=console)
-
-
 def _queue(items: list[QueueItem]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("video", overflow="fold")
@@ -209,7 +202,7 @@ def queue_command(
     with exit_on_error():
         check_queue_file(to)
         asking = Asking(per_video=per_video, whole_frames=whole_frames)
-        shown = _shown_on(console, "reading masks")
+        shown = shown_on(console, "reading masks")
         items = review_queue(output, load_model(model), Budget.of(budget), asking, shown=shown)
         write_queue(to, items)
     if items:
@@ -327,7 +320,7 @@ def return_command(
         if to is not None and not to.endswith(".parquet"):
             raise InvalidInput(f"--to: {to}: returns are a file that ends in .parquet")
         tasks = read_manifest(manifest, Allowed(local=allow_local, http=allow_http))
-        shown = _shown_on(console, "propagating back")
+        shown = shown_on(console, "propagating back")
         found = return_test(output, tasks, sample=sample, to=to, device=device, shown=shown)
     _show_returns(found, console)
     _show_skipped(found.skipped, console)

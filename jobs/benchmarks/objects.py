@@ -43,14 +43,19 @@ def by_objects(setup: Setup) -> Section:
     return Section(
         name="objects",
         title=f"By number of objects, {setup.size}, every frame memorized",
-        rows=[cost for number in setup.num_objects for cost in _costs(setup, number)],
+        rows=[cost for number in setup.num_objects for cost in _told(setup, number)],
         note="speed and J (of masks) are against fp32; waits: how often the host would wait for a GPU; faults: pages "
         "mapped anew; MB: the most held so far (on a GPU in a frame)",
     )
 
 
-def _costs(setup: Setup, num_objects: int) -> Iterator[Cost]:
+def _told(setup: Setup, num_objects: int) -> Iterator[Cost]:
     setup.tell(f"{num_objects} objects")
+    return costs(setup, num_objects)
+
+
+def costs(setup: Setup, num_objects: int) -> Iterator[Cost]:
+    """Of one network, a precision each."""
     clip = setup.clip(num_objects)
     runs = [Steps(setup, clip, setup.segmenter(precision=precision)) for precision in setup.precisions]
     scorers = [SequenceScorer() for _ in runs]

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Annotated
 
-from jobs.benchmarks.recorder import Stage, recorded
+from jobs.benchmarks.objects import costs
 from jobs.benchmarks.rows import Column, Section
-from jobs.benchmarks.setup import WARM_UP, Setup, Steps
+from jobs.benchmarks.setup import Setup
 from model.network import PRESETS, untrained
 from model.segmenter import Precision
 
@@ -38,22 +37,12 @@ def by_preset(setup: Setup) -> Section:
 
 def _costs(setup: Setup, preset: str) -> Iterator[PresetCost]:
     setup.tell(f"network {preset}")
-    setup = replace(setup, network=untrained(preset).to(setup.device))
-    clip = setup.clip(setup.num_objects[0])
-    runs = [Steps(setup, clip, setup.segmenter(precision=precision)) for precision in setup.precisions]
-    for _ in range(WARM_UP + setup.frames):
-        for run in runs:
-            run.step()
-    works = [median(spent.work_seconds for spent in run.spent[WARM_UP:]) for run in runs]
-    for precision, run, work in zip(setup.precisions, runs, works, strict=True):
-        timed = run.spent[WARM_UP:]
-        with recorded(setup.device) as stages:
-            run.step()
+    for cost in costs(replace(setup, network=untrained(preset).to(setup.device)), setup.num_objects[0]):
         yield PresetCost(
             preset=preset,
-            precision=precision,
-            seconds=median(spent.seconds for spent in timed),
-            cpu_seconds=median(spent.cpu_seconds for spent in timed),
-            gflop=sum(stages.values(), Stage()).flop / 1e9,
-            speedup=works[0] / work,
+            precision=cost.precision,
+            seconds=cost.seconds,
+            cpu_seconds=cost.cpu_seconds,
+            gflop=cost.gflop,
+            speedup=cost.speedup,
         )

@@ -1,14 +1,13 @@
 """Scores of an output, as values and as a table."""
 
-import io
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from model.estimate import Estimate, estimate
 from model.metrics import ObjectScore, mean_scores, rank_correlation
+from pipeline.output.batches import put_table
 from pipeline.storage.store import Store
 from pipeline.storage.urls import name_of, parent_url
 
@@ -77,9 +76,7 @@ def write_scores(url: str, evaluation: Evaluation) -> int:
     Units and meanings are in the field metadata. Raises InvalidOutput, StoreUnavailable.
     """
     rows = [_row(evaluation, sequence, score) for sequence in evaluation.sequences for score in sequence.objects]
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCORES), buffer, compression="zstd")
-    Store(parent_url(url)).put(name_of(url), buffer.getvalue())
+    put_table(Store(parent_url(url)), name_of(url), pa.Table.from_pylist(rows, schema=SCORES))
     return len(rows)
 
 

@@ -4,7 +4,6 @@
     data/summary.js          the state of the run, and a row for every video
     data/videos/SAFE.js      curves, marks and masks of one video, loaded when it is looked at
     frames/SAFE/N.jpg        frames worth a look
-    proxies/SAFE.mp4         small videos, where asked for, and data/masks/SAFE/N.js, the masks drawn over them
     data/queue.js, queue/    what is to be reviewed, and crops/, the pictures of it
 
 SAFE is a video's `safe_name`. Browsers refuse `fetch` and modules from a disk, so data are scripts that call a function

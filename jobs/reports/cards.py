@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ from jobs.reports.frames import decoded
 from jobs.reports.outlines import outline
 from jobs.reports.scripts import data_script
 from jobs.reports.video_page import css_colour
+from jobs.reviewing.queue import QueueItem
 from pipeline.errors import InvalidInput, InvalidOutput
 from pipeline.input.manifest import VideoTask
 from pipeline.output import rle
@@ -46,25 +47,6 @@ _QUALITY = 75
 _BOX = ["bbox_x", "bbox_y", "bbox_w", "bbox_h"]
 
 
-class AskedAbout(Protocol):
-    """An object-frame that a person is asked about: a `QueueItem`."""
-
-    @property
-    def video_id(self) -> str: ...
-    @property
-    def frame_index(self) -> int: ...
-    @property
-    def object_id(self) -> int: ...
-    @property
-    def first_frame(self) -> int: ...
-    @property
-    def last_frame(self) -> int: ...
-    @property
-    def expected_j(self) -> float: ...
-    @property
-    def reasons(self) -> tuple[str, ...]: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Shown:
     """One frame of a card."""
@@ -79,7 +61,7 @@ class _Shown:
 class _Card:
     """What is found out about one item."""
 
-    item: AskedAbout
+    item: QueueItem
     crop: Crop
     box: Box
     """What the crop is about, in the frame."""
@@ -97,7 +79,7 @@ class _Card:
 def put_cards(
     store: Store,
     output: str,
-    items: Sequence[AskedAbout],
+    items: Sequence[QueueItem],
     videos: Mapping[str, CommittedVideo],
     tasks: Mapping[str, VideoTask],
     *,
@@ -130,7 +112,7 @@ def put_cards(
     store.put("data/queue.js", data_script("queue", _index(output, items, videos, problems)))
 
 
-def _by_video(items: Sequence[AskedAbout]) -> dict[str, list[int]]:
+def _by_video(items: Sequence[QueueItem]) -> dict[str, list[int]]:
     """Numbers of items by video."""
     found: dict[str, list[int]] = {}
     for number, item in enumerate(items):
@@ -139,7 +121,7 @@ def _by_video(items: Sequence[AskedAbout]) -> dict[str, list[int]]:
 
 
 def _index(
-    output: str, items: Sequence[AskedAbout], videos: Mapping[str, CommittedVideo], problems: Mapping[str, str]
+    output: str, items: Sequence[QueueItem], videos: Mapping[str, CommittedVideo], problems: Mapping[str, str]
 ) -> dict[str, object]:
     """Enough to count and to save decisions without any page of cards."""
     ids = list(dict.fromkeys(item.video_id for item in items))
@@ -169,7 +151,7 @@ def _index(
     }
 
 
-def _cards_of(videos: Mapping[str, CommittedVideo], video_id: str, items: Sequence[AskedAbout]) -> list[_Card]:
+def _cards_of(videos: Mapping[str, CommittedVideo], video_id: str, items: Sequence[QueueItem]) -> list[_Card]:
     try:
         cards = _drawn(videos[video_id], items)
     except (KeyError, FileNotFoundError) as error:
@@ -183,7 +165,7 @@ def _replaced(video_id: str) -> InvalidOutput:
     return InvalidOutput(f"video {video_id!r}: its result was replaced during the report: remove DIR and call again")
 
 
-def _drawn(video: CommittedVideo, items: Sequence[AskedAbout]) -> list[_Card]:
+def _drawn(video: CommittedVideo, items: Sequence[QueueItem]) -> list[_Card]:
     boxes = video.masks(["frame_index", "object_id", *_BOX])
     cards = []
     for item in items:
@@ -193,7 +175,7 @@ def _drawn(video: CommittedVideo, items: Sequence[AskedAbout]) -> list[_Card]:
     return cards
 
 
-def _boxes_of(boxes: pa.Table, item: AskedAbout) -> tuple[Box, Box] | None:
+def _boxes_of(boxes: pa.Table, item: QueueItem) -> tuple[Box, Box] | None:
     """The object's box and that of all frames of its card; where it has no pixel in any, where it was seen last.
 
     None: it was seen nowhere.
@@ -207,7 +189,7 @@ def _boxes_of(boxes: pa.Table, item: AskedAbout) -> tuple[Box, Box] | None:
     return found[int(away[near].argmin())], union(found)
 
 
-def _around(item: AskedAbout) -> range:
+def _around(item: QueueItem) -> range:
     return range(item.frame_index - NEIGHBOURS, item.frame_index + NEIGHBOURS + 1)
 
 

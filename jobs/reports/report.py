@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from jobs.datasets.side_by_side import side_by_side
-from jobs.reports.cards import AskedAbout, put_cards
+from jobs.reports.cards import put_cards
 from jobs.reports.chosen import choose
 from jobs.reports.curves import FRAME_COLUMNS, OBJECT_COLUMNS, read_curves
 from jobs.reports.destination import INDEX, REVIEW, claim, put_assets, put_page
@@ -18,6 +18,7 @@ from jobs.reports.marks import FRAME_FLAGS, find_marks
 from jobs.reports.scripts import data_script
 from jobs.reports.video_page import page_of, read_masks
 from jobs.reports.videos import VideoRow, columns_of, failed_row, row_of
+from jobs.reviewing.queue import QueueItem
 from pipeline.credentials import without_credentials
 from pipeline.errors import InvalidInput, InvalidOutput, PipelineError
 from pipeline.input.manifest import NOTHING_ELSE, VideoTask, read_manifest
@@ -93,7 +94,7 @@ def write_report(
     asked: Asked,
     *,
     judge: Judge | None = None,
-    items: Sequence[AskedAbout] | None = None,
+    items: Sequence[QueueItem] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Written:
@@ -132,7 +133,7 @@ def write_report(
     )
 
 
-def _frames_of(items: Sequence[AskedAbout]) -> dict[str, list[int]]:
+def _frames_of(items: Sequence[QueueItem]) -> dict[str, list[int]]:
     """By video the frames that are to be reviewed."""
     found: dict[str, list[int]] = {}
     for item in items:

@@ -3,10 +3,9 @@
 Videos come one after the other, so memory does not grow with their number.
 """
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +15,8 @@ from jobs.reviewing.statistics import OBJECT_FRAMES, object_frames
 from pipeline.errors import InvalidInput
 from pipeline.input.frame_folder import natural_key
 from pipeline.output.labels import CommittedVideo, committed_videos
+from pipeline.output.schema import column
+from pipeline.scratch import Scratch
 from pipeline.storage.store import Store
 
 FOLDER = "review"
@@ -29,13 +30,8 @@ REASONS = (
 
 _ROWS_PER_GROUP = 65_536
 
-
-def _field(name: str, kind: pa.DataType, description: str) -> pa.Field:
-    return pa.field(name, kind, nullable=False, metadata={"description": description})
-
-
-_EXPECTED_J = _field("expected_j", pa.float32(), "the J that object-frames of such statistics had; 1 where prompted")
-_IDENTITY = _field("identity", pa.string(), "of the commit that was looked at, as in `videos`")
+_EXPECTED_J = column("expected_j", pa.float32(), "the J that object-frames of such statistics had; 1 where prompted")
+_IDENTITY = column("identity", pa.string(), "of the commit that was looked at, as in `videos`")
 _KEYS = ("video_id", "frame_index", "object_id", "prompted")
 EXPECTED = pa.schema(
     [_IDENTITY, *(OBJECT_FRAMES.field(name) for name in _KEYS), _EXPECTED_J, *(OBJECT_FRAMES.field(n) for n in REASONS)]
@@ -60,13 +56,10 @@ def write_expected(output: str, model: QualityModel) -> int:
     videos = committed_videos(output)
     tables = (_stored(videos[video_id], model) for video_id in sorted(videos, key=natural_key))
     schema = EXPECTED.with_metadata({"model": model.fingerprint})
-    handle, path = tempfile.mkstemp(suffix=".parquet")
-    os.close(handle)
-    try:
+    with Scratch() as scratch:
+        path = scratch.folder / "expected_j.parquet"
         rows = _write(path, schema, tables)
         Store(output).put_file(FILE, path)
-    finally:
-        os.unlink(path)
     return rows
 
 
@@ -76,7 +69,7 @@ def _stored(video: CommittedVideo, model: QualityModel) -> pa.Table:
     return table.append_column(_IDENTITY, identity).select(EXPECTED.names)
 
 
-def _write(path: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
+def _write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
     rows = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for group in _groups(tables):

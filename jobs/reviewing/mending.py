@@ -117,13 +117,13 @@ class Mendable:
         """[K, number, D] what corrections of these frames would mend of the loss at each distance."""
         own_Kn1 = self._loss_KT[:, start : start + number, None]
         worth_Kn1 = self._worth_KT[:, start : start + number, None]
-        common_KnD = np.minimum(_windows(self._loss_KT, start, number, len(self._shares_D), 0.0), own_Kn1)
+        common_KnD = np.minimum(_windows(self._loss_KT, start, number, len(self._shares_D)), own_Kn1)
         return worth_Kn1 * self._shares_D * common_KnD
 
     def _recount(self, start: int, stop: int) -> None:
         """What a pick of each of these frames would mend."""
         number, reach = stop - start, len(self._shares_D)
-        mended_KnD = _windows(self._mended_KT, start, number, reach, 0.0)
+        mended_KnD = _windows(self._mended_KT, start, number, reach)
         more_KnD = np.maximum(self._mends(start, number) - mended_KnD, 0.0)
         self._gain_KT[:, start:stop] = more_KnD.sum(axis=2)
 
@@ -135,9 +135,9 @@ def _behind_prompts(prompted_KT: Flags, shares_D: Floats) -> Floats:
     return np.append(shares_D, 0.0)[np.minimum(since_KT, len(shares_D))]
 
 
-def _windows(values_KT: Floats, start: int, number: int, reach: int, beyond: float) -> Floats:
-    """[K, number, D] the values at each place and behind it; `beyond` the last frame."""
-    behind = np.full((len(values_KT), reach - 1), beyond, values_KT.dtype)
+def _windows(values_KT: Floats, start: int, number: int, reach: int) -> Floats:
+    """[K, number, D] the values at each place and behind it; 0 beyond the last frame."""
+    behind = np.zeros((len(values_KT), reach - 1), values_KT.dtype)
     padded = np.concatenate([values_KT[:, start:], behind], axis=1)[:, : number + reach - 1]
     if not number or not len(values_KT):
         return np.zeros((len(values_KT), number, reach), values_KT.dtype)

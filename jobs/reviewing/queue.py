@@ -109,7 +109,9 @@ def review_queue(
         raise InvalidInput(f"{output}: no video is complete in this output: run `vos-batch segment` first")
     ordered = [videos[video_id] for video_id in sorted(videos)]
     found = (_kept(video, model, keep) for video in shown(ordered, len(ordered)))
-    return queue_of(found, budget, asking, most_object_frames=_most_object_frames(output))
+    # What a share is of stands in the tables; a number is one whatever there is.
+    most = sys.maxsize if budget.items is not None else _most_object_frames(output)
+    return queue_of(found, budget, asking, most_object_frames=most)
 
 
 def _kept(video: CommittedVideo, model: QualityModel, keep: Callable[[CommittedVideo, pa.Table], None]) -> pa.Table:

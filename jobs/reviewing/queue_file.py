@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from jobs.reviewing.queue import QueueItem
 from pipeline.errors import InvalidInput
+from pipeline.output.schema import column
 from pipeline.storage.store import Store
 from pipeline.storage.urls import name_of, parent_url
 
@@ -20,27 +21,21 @@ FORMAT, VERSION = "vos-batch-queue", 1
 """What a JSON file says that it is."""
 _JOIN = "; "
 
-
-def _field(name: str, kind: pa.DataType, description: str, unit: str = "") -> pa.Field:
-    metadata = {"description": description} | ({"unit": unit} if unit else {})
-    return pa.field(name, kind, nullable=False, metadata=metadata)
-
-
 QUEUE = pa.schema(
     [
-        _field("video_id", pa.string(), "the manifest's video_id"),
-        _field("frame_index", pa.int64(), "the frame to look at", "frames"),
-        _field("object_id", pa.int32(), "the object to look at"),
-        _field("first_frame", pa.int64(), "first frame of the event that it stands for", "frames"),
-        _field("last_frame", pa.int64(), "last frame of the event", "frames"),
-        _field("expected_j", pa.float64(), "expected J of the mask that is there", "0..1"),
-        _field(
+        column("video_id", pa.string(), "the manifest's video_id"),
+        column("frame_index", pa.int64(), "the frame to look at", unit="frames"),
+        column("object_id", pa.int32(), "the object to look at"),
+        column("first_frame", pa.int64(), "first frame of the event that it stands for", unit="frames"),
+        column("last_frame", pa.int64(), "last frame of the event", unit="frames"),
+        column("expected_j", pa.float64(), "expected J of the mask that is there", unit="0..1"),
+        column(
             "expected_gain",
             pa.float64(),
             "what a correction here is expected to mend, when those above it are made",
-            "J, summed over object-frames",
+            unit="J, summed over object-frames",
         ),
-        _field("reasons", pa.list_(pa.field("element", pa.string(), nullable=False)), "why, in words; joined in CSV"),
+        column("reasons", pa.list_(pa.field("element", pa.string(), nullable=False)), "why, in words; joined in CSV"),
     ],
     metadata={"table": "queue"},
 )

@@ -1,6 +1,5 @@
 """What return tests have found, as a table: OUTPUT/review/returns.parquet, or where the call says."""
 
-import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -9,31 +8,27 @@ import pyarrow.parquet as pq
 
 from jobs.reviewing.expected import FOLDER
 from pipeline.errors import InvalidInput
+from pipeline.output.batches import put_table
+from pipeline.output.schema import column
 from pipeline.storage.store import Store
 from pipeline.storage.urls import name_of, parent_url
 
 FILE = f"{FOLDER}/returns.parquet"
 
-
-def _field(name: str, kind: pa.DataType, description: str, unit: str = "", *, null: bool = False) -> pa.Field:
-    metadata = {"description": description} | ({"unit": unit} if unit else {})
-    return pa.field(name, kind, nullable=null, metadata=metadata)
-
-
 RETURNS = pa.schema(
     [
-        _field("video_id", pa.string(), "the manifest's video_id"),
-        _field("identity", pa.string(), "of the commit that was looked at, as in `videos`"),
-        _field("object_id", pa.int32(), "the id given by the prompts"),
-        _field(
+        column("video_id", pa.string(), "the manifest's video_id"),
+        column("identity", pa.string(), "of the commit that was looked at, as in `videos`"),
+        column("object_id", pa.int32(), "the id given by the prompts"),
+        column(
             "return_j",
             pa.float64(),
             "J of the mask that came back against the one given at the object's first prompt; 0 where no later frame "
             "has a mask; null where the prompt has no pixel, or no frame follows it",
-            "0..1",
+            unit="0..1",
             null=True,
         ),
-        _field("frames", pa.int64(), "from the first prompt to the mask with which the way back began", "frames"),
+        column("frames", pa.int64(), "from the first prompt to the mask with which the way back began", unit="frames"),
     ],
     metadata={"table": "returns"},
 )
@@ -72,9 +67,7 @@ def write_returns(output: str, to: str | None, returns: Iterable[Return]) -> str
     """Replace what is kept; where it lies. Raises InvalidOutput, StoreUnavailable."""
     store, name = _place(output, to)
     rows = [asdict(one) for one in sorted(returns, key=lambda one: (one.video_id, one.object_id))]
-    file = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=RETURNS), file, compression="zstd")
-    store.put(name, file.getvalue())
+    put_table(store, name, pa.Table.from_pylist(rows, schema=RETURNS))
     return store.url_of(name)
 
 

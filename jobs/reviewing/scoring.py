@@ -1,13 +1,11 @@
 """What a model is worth on an output with a truth: which bad masks its order of review finds."""
 
-import io
 import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from jobs.evaluation.matching import Truth
@@ -16,6 +14,7 @@ from jobs.reviewing.quality import QualityModel
 from jobs.reviewing.reliability import Bin, reliability
 from jobs.reviewing.samples import J, read_samples
 from model.metrics import rank_correlation
+from pipeline.output.batches import put_table
 from pipeline.storage.store import Store
 from pipeline.storage.urls import name_of, parent_url
 
@@ -96,9 +95,7 @@ def score(output: str, truth: Truth, model: QualityModel) -> ReviewScore:
 
 def write_object_frames(url: str, scored: ReviewScore) -> int:
     """Write the table as Parquet to a path or URL; the number of rows. Raises InvalidOutput, StoreUnavailable."""
-    buffer = io.BytesIO()
-    pq.write_table(scored.table, buffer, compression="zstd")
-    Store(parent_url(url)).put(name_of(url), buffer.getvalue())
+    put_table(Store(parent_url(url)), name_of(url), scored.table)
     return len(scored.table)
 
 

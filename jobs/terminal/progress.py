@@ -1,16 +1,26 @@
 """How far a run is: a bar with frames/s and time left in a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, track
 from rich.progress import Progress as Bar
 
 from pipeline.run.progress import Progress
 
 _LINE_EVERY_S = 10.0
+
+T = TypeVar("T")
+
+
+def shown_on(console: Console, what: str) -> Callable[[Iterable[T], int], Iterable[T]]:
+    """A function that passes so many things on and shows how far it is; in a terminal only."""
+    if not console.is_terminal:
+        return lambda done, _: done
+    return lambda done, total: track(done, what, total=total, console=console)
 
 
 @contextmanager

@@ -23,7 +23,8 @@ _TIME = pa.timestamp("us", tz="UTC")
 _IDS = pa.list_(pa.field("element", pa.int32(), nullable=False))
 
 
-def _field(name: str, kind: pa.DataType, description: str, *, unit: str = "", null: bool = False) -> pa.Field:
+def column(name: str, kind: pa.DataType, description: str, *, unit: str = "", null: bool = False) -> pa.Field:
+    """A column that says what it is and in which unit; `null`: some rows may not know."""
     metadata = {"description": description} | ({"unit": unit} if unit else {})
     return pa.field(name, kind, nullable=null, metadata=metadata)
 
@@ -36,14 +37,14 @@ def _schema(table: str, fields: Iterable[pa.Field]) -> pa.Schema:
     return pa.schema(fields, metadata={"table": table, "schema_version": str(SCHEMA_VERSION)})
 
 
-_VIDEO_ID = _field("video_id", pa.string(), "the manifest's video_id")
-_FRAME_INDEX = _field(
+_VIDEO_ID = column("video_id", pa.string(), "the manifest's video_id")
+_FRAME_INDEX = column(
     "frame_index",
     pa.int64(),
     "decoded frames of the source before this one, in presentation order",
     unit="frames",
 )
-_TIMESTAMP = _field("timestamp_us", pa.int64(), "presentation time; null for folders of frames", unit="us", null=True)
+_TIMESTAMP = column("timestamp_us", pa.int64(), "presentation time; null for folders of frames", unit="us", null=True)
 
 MASKS = _schema(
     "masks",
@@ -51,45 +52,45 @@ MASKS = _schema(
         _VIDEO_ID,
         _FRAME_INDEX,
         _TIMESTAMP,
-        _field("object_id", pa.int32(), "the id given by the prompts"),
-        _field("height", pa.int32(), "height of the mask, the video's own", unit="px"),
-        _field("width", pa.int32(), "width of the mask, the video's own", unit="px"),
-        _field("rle", pa.string(), "COCO compressed counts, column-major, background first"),
-        _field("area", pa.int64(), "pixels of the mask", unit="px"),
-        _field("bbox_x", pa.int32(), "left edge of the tight box; null when empty", unit="px", null=True),
-        _field("bbox_y", pa.int32(), "top edge of the tight box; null when empty", unit="px", null=True),
-        _field("bbox_w", pa.int32(), "width of the tight box; null when empty", unit="px", null=True),
-        _field("bbox_h", pa.int32(), "height of the tight box; null when empty", unit="px", null=True),
-        _field(
+        column("object_id", pa.int32(), "the id given by the prompts"),
+        column("height", pa.int32(), "height of the mask, the video's own", unit="px"),
+        column("width", pa.int32(), "width of the mask, the video's own", unit="px"),
+        column("rle", pa.string(), "COCO compressed counts, column-major, background first"),
+        column("area", pa.int64(), "pixels of the mask", unit="px"),
+        column("bbox_x", pa.int32(), "left edge of the tight box; null when empty", unit="px", null=True),
+        column("bbox_y", pa.int32(), "top edge of the tight box; null when empty", unit="px", null=True),
+        column("bbox_w", pa.int32(), "width of the tight box; null when empty", unit="px", null=True),
+        column("bbox_h", pa.int32(), "height of the tight box; null when empty", unit="px", null=True),
+        column(
             "score",
             pa.float32(),
             "mean final probability inside the mask, at network size; null when empty or not predicted",
             unit="probability",
             null=True,
         ),
-        _field(
+        column(
             "uncertainty",
             pa.float32(),
             "mean U over the dilated mask; null where there was no prediction",
             unit="0..1",
             null=True,
         ),
-        _field("present", pa.bool_(), "area > 0"),
-        _field(
+        column("present", pa.bool_(), "area > 0"),
+        column(
             "approximate",
             pa.bool_(),
             "a box was given, and the mask follows it instead of the object; false: a mask was given, or GrabCut found "
             "one in the box; null: the object has no prompt on this frame",
             null=True,
         ),
-        _field(
+        column(
             "event",
             pa.string(),
             "fills: over 90 % of the picture; lost: no pixel, some in the frame before; found: pixels, none in the "
             "frame before; jump: area x 3 or / 3 since the frame before; null: none of these",
             null=True,
         ),
-        _field(
+        column(
             "backward",
             pa.bool_(),
             "with --both-ways: it comes from a later prompt, against the order of the frames; null: an earlier version "
@@ -103,11 +104,11 @@ MASKS = _schema(
 
 
 def _statistic(name: str, description: str, unit: str = "0..1") -> pa.Field:
-    return _field(name, pa.float32(), f"{description}; null before the first prediction", unit=unit, null=True)
+    return column(name, pa.float32(), f"{description}; null before the first prediction", unit=unit, null=True)
 
 
 def _count(name: str, description: str) -> pa.Field:
-    return _field(name, pa.int64(), f"{description}, over objects and background", unit="features")
+    return column(name, pa.int64(), f"{description}, over objects and background", unit="features")
 
 
 FRAMES = _schema(
@@ -115,7 +116,7 @@ FRAMES = _schema(
     [
         _VIDEO_ID,
         _FRAME_INDEX,
-        _field("frame_name", pa.string(), "file name of the frame; null for video files", null=True),
+        column("frame_name", pa.string(), "file name of the frame; null for video files", null=True),
         _TIMESTAMP,
         _statistic("uncertainty_mean", "mean of U over the frame, at network size"),
         _statistic("uncertainty_p50", "median of U"),
@@ -124,16 +125,16 @@ FRAMES = _schema(
         _statistic("uncertain_fraction", "share of pixels with U > 0.5"),
         _statistic("margin", "mean of the best minus the second-best probability"),
         _statistic("entropy", "mean entropy over background and objects", unit="nats"),
-        _field("num_objects", pa.int32(), "objects prompted so far", unit="objects"),
+        column("num_objects", pa.int32(), "objects prompted so far", unit="objects"),
         _count("bank_size", "stored features after the frame"),
         _count("merged", "features of this frame merged into stored ones"),
         _count("appended", "features of this frame appended"),
         _count("evicted", "stored features evicted"),
         _count("dropped", "features of this frame that did not fit the budget"),
-        _field("bank_protected_share", pa.float32(), "protected features as a share of all", unit="0..1"),
-        _field("prompted", pa.bool_(), "a prompt was given on this frame and is merged into its masks"),
-        _field("damaged", pa.bool_(), "a bad packet since the last frame"),
-        _field(
+        column("bank_protected_share", pa.float32(), "protected features as a share of all", unit="0..1"),
+        column("prompted", pa.bool_(), "a prompt was given on this frame and is merged into its masks"),
+        column("damaged", pa.bool_(), "a bad packet since the last frame"),
+        column(
             "shot_cut",
             pa.bool_(),
             "another shot begins: a hard cut is its first frame, a fade one of its last frames or of the few after it; "
@@ -147,9 +148,9 @@ FRAMES = _schema(
 
 def _file_fields(table: str) -> list[pa.Field]:
     return [
-        _field(f"{table}_file", pa.string(), f"where its rows of {table} lie below the output", null=True),
-        _field(f"{table}_bytes", pa.int64(), "size of that file", unit="bytes", null=True),
-        _deterministic(_field(f"{table}_sha256", pa.string(), "of that file, hexadecimal", null=True)),
+        column(f"{table}_file", pa.string(), f"where its rows of {table} lie below the output", null=True),
+        column(f"{table}_bytes", pa.int64(), "size of that file", unit="bytes", null=True),
+        _deterministic(column(f"{table}_sha256", pa.string(), "of that file, hexadecimal", null=True)),
     ]
 
 
@@ -157,9 +158,9 @@ VIDEOS = _schema(
     "videos",
     [
         _deterministic(_VIDEO_ID),
-        _deterministic(_field("status", pa.string(), f"complete, truncated, damaged or {NEEDS_PROMPT}")),
+        _deterministic(column("status", pa.string(), f"complete, truncated, damaged or {NEEDS_PROMPT}")),
         _deterministic(
-            _field(
+            column(
                 "needs_prompt_frame",
                 pa.int64(),
                 f"frame_index that a further prompt is needed on, or after; null unless status is {NEEDS_PROMPT}",
@@ -168,37 +169,37 @@ VIDEOS = _schema(
             )
         ),
         _deterministic(
-            _field("frames_expected", pa.int64(), "by the container; null: unknown", unit="frames", null=True)
+            column("frames_expected", pa.int64(), "by the container; null: unknown", unit="frames", null=True)
         ),
-        _deterministic(_field("frames_decoded", pa.int64(), "rows of this video in frames", unit="frames")),
-        _deterministic(_field("width", pa.int32(), "after rotation", unit="px")),
-        _deterministic(_field("height", pa.int32(), "after rotation", unit="px")),
-        _deterministic(_field("fps", pa.float64(), "average rate; null for folders", unit="frames/s", null=True)),
-        _deterministic(_field("rotation", pa.int32(), "applied to the coded picture", unit="degrees")),
-        _deterministic(_field("codec", pa.string(), "as the decoder names it; jpeg or png for folders")),
-        _deterministic(_field("objects", _IDS, "ids of all prompted objects, ascending")),
-        _field("attempts", pa.int32(), "attempts this run needed, the successful one included"),
-        _field("smaller_blocks", pa.bool_(), "segmented in smaller blocks, after an attempt ran out of memory"),
-        _field(
+        _deterministic(column("frames_decoded", pa.int64(), "rows of this video in frames", unit="frames")),
+        _deterministic(column("width", pa.int32(), "after rotation", unit="px")),
+        _deterministic(column("height", pa.int32(), "after rotation", unit="px")),
+        _deterministic(column("fps", pa.float64(), "average rate; null for folders", unit="frames/s", null=True)),
+        _deterministic(column("rotation", pa.int32(), "applied to the coded picture", unit="degrees")),
+        _deterministic(column("codec", pa.string(), "as the decoder names it; jpeg or png for folders")),
+        _deterministic(column("objects", _IDS, "ids of all prompted objects, ascending")),
+        column("attempts", pa.int32(), "attempts this run needed, the successful one included"),
+        column("smaller_blocks", pa.bool_(), "segmented in smaller blocks, after an attempt ran out of memory"),
+        column(
             "resumed_from",
             pa.int64(),
             "frame_index the committed attempt went on from; null: from the start",
             unit="frames",
             null=True,
         ),
-        _field("seconds_decode", pa.float64(), "waiting for decoded frames", unit="s"),
-        _field("seconds_network", pa.float64(), "in the network and the bank", unit="s"),
-        _field("seconds_write", pa.float64(), "waiting for the writer", unit="s"),
-        _field("seconds_total", pa.float64(), "from opening the video to its last file", unit="s"),
-        _field("gpu", pa.string(), "name of the device; null: CPU", null=True),
-        _field("host", pa.string(), "machine that segmented it"),
-        _deterministic(_field("checkpoint", pa.string(), "fingerprint of the weights")),
-        _deterministic(_field("identity", pa.string(), "hash of everything that can change a mask")),
-        _field("code_version", pa.string(), "version of vos-batch"),
-        _field("committed_at", _TIME, "when the driver committed the video"),
-        _field("run_id", pa.string(), "the run that committed it"),
-        _deterministic(_field("bad_packets", pa.int64(), "packets that did not decode", unit="packets")),
-        _field(
+        column("seconds_decode", pa.float64(), "waiting for decoded frames", unit="s"),
+        column("seconds_network", pa.float64(), "in the network and the bank", unit="s"),
+        column("seconds_write", pa.float64(), "waiting for the writer", unit="s"),
+        column("seconds_total", pa.float64(), "from opening the video to its last file", unit="s"),
+        column("gpu", pa.string(), "name of the device; null: CPU", null=True),
+        column("host", pa.string(), "machine that segmented it"),
+        _deterministic(column("checkpoint", pa.string(), "fingerprint of the weights")),
+        _deterministic(column("identity", pa.string(), "hash of everything that can change a mask")),
+        column("code_version", pa.string(), "version of vos-batch"),
+        column("committed_at", _TIME, "when the driver committed the video"),
+        column("run_id", pa.string(), "the run that committed it"),
+        _deterministic(column("bad_packets", pa.int64(), "packets that did not decode", unit="packets")),
+        column(
             "driver",
             pa.int64(),
             "lease number of the driver that committed it: the higher, the newer",
@@ -214,18 +215,18 @@ the row."""
 FAILURES = _schema(
     "failures",
     [
-        _field("run_id", pa.string(), "the run in which it failed"),
+        column("run_id", pa.string(), "the run in which it failed"),
         _VIDEO_ID,
-        _field("row", pa.int32(), "row of the manifest, from 1"),
-        _field("attempt", pa.int32(), "attempts of this run at the video, this one included"),
-        _field("cause", pa.string(), "class name of the error"),
-        _field("message", pa.string(), "the error's text"),
-        _field("frame_index", pa.int64(), "frame it failed at; null: none", unit="frames", null=True),
-        _field("retryable", pa.bool_(), "another attempt may succeed"),
-        _field("worker", pa.string(), "worker that had it; null: none", null=True),
-        _field("host", pa.string(), "machine of that worker; null: unknown", null=True),
-        _field("failed_at", _TIME, "when the driver heard of it"),
-        _field("trace", pa.string(), "where a bug of vos-batch came up; null: the failure was foreseen", null=True),
+        column("row", pa.int32(), "row of the manifest, from 1"),
+        column("attempt", pa.int32(), "attempts of this run at the video, this one included"),
+        column("cause", pa.string(), "class name of the error"),
+        column("message", pa.string(), "the error's text"),
+        column("frame_index", pa.int64(), "frame it failed at; null: none", unit="frames", null=True),
+        column("retryable", pa.bool_(), "another attempt may succeed"),
+        column("worker", pa.string(), "worker that had it; null: none", null=True),
+        column("host", pa.string(), "machine of that worker; null: unknown", null=True),
+        column("failed_at", _TIME, "when the driver heard of it"),
+        column("trace", pa.string(), "where a bug of vos-batch came up; null: the failure was foreseen", null=True),
     ],
 )
 """One row per failed attempt."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Item(NamedTuple):
-    """As `jobs.reports.cards.AskedAbout` has it."""
+    """What the pages read of a `QueueItem`."""
 
     video_id: str
     frame_index: int
