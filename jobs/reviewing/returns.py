@@ -11,6 +11,7 @@ end (`pipeline.input.backwards`). What is known of a commit is kept and not done
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,7 @@ from model.network import AFBURR
 from model.result import FrameResult, Prompt
 from model.segmenter import VideoSegmenter
 from pipeline.errors import InvalidInput, PipelineError, SegmentationFailed
+from pipeline.input.box_masks import improved_by
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.prompts import Prompts, load_prompts
@@ -200,12 +202,13 @@ def _go_back(
 ) -> dict[int, float]:
     """J of each object at its first prompt."""
     segmenter = VideoSegmenter(network, config.segmenter, object_ids=prompts.object_ids)
-    similarities = {}
+    similarities, improve = {}, improved_by(network)
     first, last = min(way.first for way in ways.values()), max(way.last or 0 for way in ways.values())
     for frame in _backwards(task, first, last, config):
         labels = _step(segmenter, frame, _found(frame.index, ways, video.size)).labels
         for object_id in [name for name, way in ways.items() if way.first == frame.index]:
-            given = prompts.on(frame.index, frame.rgb)
+            with _frame_named(frame):
+                given = prompts.on(frame.index, frame.rgb, improve)
             if given is not None:
                 similarities[object_id] = float(object_similarity(labels, given.labels, object_id))
     return similarities
@@ -233,7 +236,13 @@ def _found(frame_index: int, ways: Mapping[int, _Way], size: tuple[int, int]) ->
 
 
 def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
-    try:
+    with _frame_named(frame):
         return segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
+
+
+@contextmanager
+def _frame_named(frame: Frame) -> Iterator[None]:
+    try:
+        yield
     except ModelError as error:
         raise SegmentationFailed(f"frame {frame.index}: {error}", frame.index) from error
