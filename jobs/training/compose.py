@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from jobs.pictures.label_maps import LabelMap
@@ -15,12 +14,12 @@ from jobs.training.cutouts import Cutout, any_cutout, shrunk, strip
 from jobs.training.motion import (
     Generator,
     Pose,
+    approach,
     bends,
     camera,
     come_in,
     leave_and_return,
     path,
-    place,
 )
 from jobs.training.sources import Footage, Source
 from jobs.training.stills import Still
@@ -63,6 +62,8 @@ class Composition:
     """Mean number of cut-outs a clip that come in after its first frame, and are background: some are near and dark."""
     bend: float = 0.0
     """How far a warp carries the pixels of cut-outs from frame to frame, in pixels at speed 1."""
+    depth: float = 0.0
+    """Share of the cut-outs that come nearer or go away, and turn."""
     thin: float = 0.0
     """Share of the cut-outs of which only a thin strip is pasted in."""
     herds: float = 0.0
@@ -161,6 +162,8 @@ def _paste(rng: Generator, footage: Footage, cutout: Cutout, composition: Compos
     # Unlabelled, it is a distractor where it lies behind or beside, and an occluder where it crosses.
     label = new_id if rng.random() < 0.6 and new_id < VOID else 0
     poses = path(rng, start, len(footage.frames), speed=8.0 * composition.speed)
+    if composition.depth and rng.random() < composition.depth:
+        poses = approach(rng, poses, composition.speed)
     if rng.random() < composition.leaving:
         poses = leave_and_return(rng, poses, distance=2.0 * footage.side)
     return _with(rng, footage, cutout, poses, label, composition)
@@ -218,13 +221,7 @@ def _with(
     rng: Generator, footage: Footage, cutout: Cutout, poses: Sequence[Pose], label: int, composition: Composition
 ) -> Footage:
     fields = bends(rng, len(poses), footage.side, composition.bend, composition.speed)
-    frames, labels = [], []
-    for frame, under, pose, field in zip(footage.frames, footage.labels, poses, fields, strict=True):
-        picture, mask = place(cutout.picture, cutout.mask, pose, footage.side, field, mirrored_labels=False)
-        soft = cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
-        frames.append((picture * soft + frame * (1 - soft)).astype(np.uint8))
-        labels.append(np.where(mask > 127, label, under).astype(np.uint8))
-    return Footage(frames=frames, labels=labels)
+    return footage.with_pasted(cutout, poses, fields, label)
 
 
 def _numbered(rng: Generator, labels: Sequence[LabelMap], composition: Composition) -> list[LabelMap] | None:
