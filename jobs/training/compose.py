@@ -60,6 +60,9 @@ class Composition:
     """Share of the cut-outs that leave the picture; those that are gone before the last frame come back."""
     newcomers: float = 0.3
     """Mean number of cut-outs a clip that come in after its first frame, and are background: some are near and dark."""
+    veils: float = 0.0
+    """Mean number of cut-outs a clip that hide a part of an object in its first frame and go away: what comes to light
+    is the object's, as another side of it is in a video."""
     bend: float = 0.0
     """How far a warp carries the pixels of cut-outs from frame to frame, in pixels at speed 1."""
     depth: float = 0.0
@@ -133,6 +136,8 @@ def _composed(rng: Generator, composition: Composition) -> Clip | None:
         footage = _paste(rng, footage, _some_cutout(rng, footage, composition), composition)
     for _ in range(rng.poisson(composition.newcomers)):
         footage = _enter(rng, footage, any_cutout(rng, composition.cutouts), composition)
+    for _ in range(rng.poisson(composition.veils) if composition.veils else 0):
+        footage = _veil(rng, footage, any_cutout(rng, composition.cutouts), composition)
     labels = _numbered(rng, footage.labels, composition)
     if labels is None:
         return None
@@ -202,6 +207,17 @@ def _enter(rng: Generator, footage: Footage, cutout: Cutout, composition: Compos
         shade = math.exp(rng.uniform(math.log(0.1), 0))
         cutout = replace(cutout, picture=(cutout.picture * np.float32(shade)).astype(np.uint8))
     return _with(rng, footage, cutout, poses, 0, composition)
+
+
+def _veil(rng: Generator, footage: Footage, cutout: Cutout, composition: Composition) -> Footage:
+    """With a cut-out before an object's outline that goes away later."""
+    ys, xs = np.nonzero((footage.labels[0] != 0) & (footage.labels[0] != VOID))
+    if not len(ys):
+        return footage
+    pick = rng.integers(len(ys))
+    start = replace(_start(rng, cutout, footage.side, sizes=(0.15, 0.5)), centre=(float(xs[pick]), float(ys[pick])))
+    poses = path(rng, start, len(footage.frames), speed=4.0 * composition.speed)
+    return _with(rng, footage, cutout, come_in(rng, poses[::-1], distance=1.5 * footage.side)[::-1], 0, composition)
 
 
 def _start(rng: Generator, cutout: Cutout, side: int, sizes: tuple[float, float]) -> Pose:

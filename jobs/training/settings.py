@@ -17,6 +17,8 @@ _BEND = 0.03
 """Things change their shape by this share of a crop's side from the first frame to the last, as what lives does."""
 _DEPTH = 0.4
 """Share of what moves that comes nearer, turns, and has something behind it, as things in a video do."""
+_VEILS = 0.4
+"""A clip's cut-outs, in the mean, from behind which more of an object comes: else all that is new were background."""
 _SLOW = 0.3
 """Share of clips that move as a video does from one frame to the next: there the last frame says most."""
 
@@ -105,6 +107,7 @@ class Settings:
             cutouts=pictures,
             bend=bend,
             depth=_DEPTH,
+            veils=_VEILS,
             frames=self.frames,
             side=self.side,
             max_objects=self.max_objects,
