@@ -217,7 +217,7 @@ def _veil(rng: Generator, footage: Footage, cutout: Cutout, composition: Composi
     pick = rng.integers(len(ys))
     start = replace(_start(rng, cutout, footage.side, sizes=(0.15, 0.5)), centre=(float(xs[pick]), float(ys[pick])))
     poses = path(rng, start, len(footage.frames), speed=4.0 * composition.speed)
-    return _with(rng, footage, cutout, come_in(rng, poses[::-1], distance=1.5 * footage.side)[::-1], 0, composition)
+    return _with(rng, footage, cutout, come_in(rng, poses[::-1], distance=2.0 * footage.side)[::-1], 0, composition)
 
 
 def _start(rng: Generator, cutout: Cutout, side: int, sizes: tuple[float, float]) -> Pose:
