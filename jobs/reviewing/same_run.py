@@ -9,11 +9,10 @@ import torch
 
 from jobs.terminal.launch import worker_config
 from model.bank import BankConfig
-from model.errors import ModelError
 from model.network import AFBURR
 from model.result import FrameResult, Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
-from pipeline.errors import InvalidInput, InvalidOutput, SegmentationFailed
+from pipeline.errors import InvalidInput, InvalidOutput
 from pipeline.input.frames import Frame
 from pipeline.input.weights import load_network
 from pipeline.output import tables
@@ -21,6 +20,7 @@ from pipeline.output.runs import read_run, run_ids
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import Device, pick_device
 from pipeline.run.ending import EndingConfig
+from pipeline.run.frame_named import frame_named
 from pipeline.storage.store import Store
 
 T = TypeVar("T")
@@ -79,12 +79,10 @@ class SameRuns:
 def step(
     segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None, *, keep_probabilities: bool = False
 ) -> FrameResult:
-    """One frame. Raises SegmentationFailed that names it."""
-    try:
+    """One frame. Raises OutOfMemory, SegmentationFailed that name it."""
+    with frame_named(frame):
         picture = torch.from_numpy(frame.rgb).permute(2, 0, 1)
         return segmenter.step(picture, prompt, keep_probabilities=keep_probabilities)
-    except ModelError as error:
-        raise SegmentationFailed(f"frame {frame.index}: {error}", frame.index) from error
 
 
 def _recorded(store: Store, run_id: str | None) -> Mapping[str, object]:
