@@ -23,6 +23,7 @@ from model.result import Labels
 from model.segmenter import VideoSegmenter
 from model.uncertainty import ambiguity
 from pipeline.errors import PipelineError, StoreUnavailable
+from pipeline.input.box_masks import improved_by
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.prompts import load_prompts
@@ -30,6 +31,7 @@ from pipeline.input.video import open_video
 from pipeline.output import rle
 from pipeline.overlap import Ahead
 from pipeline.run.device import Device
+from pipeline.run.frame_named import frame_named
 from pipeline.storage.store import Store
 
 LEVELS = 32
@@ -70,7 +72,7 @@ def heat_maps(
     """
     config, network = runs.of(task.video_id)
     prompts = load_prompts(task, *size, binary_masks=config.binary_masks, box_masks=config.box_masks)
-    segmenter = VideoSegmenter(network, config.segmenter, object_ids=prompts.object_ids)
+    segmenter, improve = VideoSegmenter(network, config.segmenter, object_ids=prompts.object_ids), improved_by(network)
     with (
         open_video(
             task.video_uri, start_frame=task.start_frame, end_frame=last + 1, max_pixels=config.max_pixels
@@ -79,7 +81,9 @@ def heat_maps(
     ):
         for frame in frames:
             wanted = frame.index in masks
-            found = step(segmenter, frame, prompts.on(frame.index, frame.rgb), keep_probabilities=wanted)
+            with frame_named(frame):
+                prompt = prompts.on(frame.index, frame.rgb, improve)
+            found = step(segmenter, frame, prompt, keep_probabilities=wanted)
             if wanted and found.probabilities is not None:
                 yield HeatMap(
                     frame_index=frame.index,

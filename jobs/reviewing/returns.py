@@ -22,6 +22,7 @@ from model.network import AFBURR
 from model.result import Prompt
 from model.segmenter import VideoSegmenter
 from pipeline.errors import InvalidInput, PipelineError
+from pipeline.input.box_masks import improved_by
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.prompts import Prompts, load_prompts
@@ -31,6 +32,7 @@ from pipeline.output.labels import CommittedVideo, committed_videos
 from pipeline.overlap import Ahead
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import Device
+from pipeline.run.frame_named import frame_named
 
 _FRAMES_AHEAD = 8
 _LEAST_SHARE = 0.5
@@ -175,12 +177,13 @@ def _go_back(
 ) -> dict[int, float]:
     """J of each object at its first prompt."""
     segmenter = VideoSegmenter(network, config.segmenter, object_ids=prompts.object_ids)
-    similarities = {}
+    similarities, improve = {}, improved_by(network)
     first, last = min(way.first for way in ways.values()), max(way.last or 0 for way in ways.values())
     for frame in _backwards(task, first, last, config):
         labels = step(segmenter, frame, _found(frame.index, ways, video.size)).labels
         for object_id in [name for name, way in ways.items() if way.first == frame.index]:
-            given = prompts.on(frame.index, frame.rgb)
+            with frame_named(frame):
+                given = prompts.on(frame.index, frame.rgb, improve)
             if given is not None:
                 similarities[object_id] = float(object_similarity(labels, given.labels, object_id))
     return similarities

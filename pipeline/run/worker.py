@@ -29,6 +29,7 @@ from pipeline.errors import (
     PipelineError,
     WorkerUnfit,
 )
+from pipeline.input.box_masks import Improve, improved_by
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.video import VideoReader, open_video
@@ -98,6 +99,8 @@ class VideoWorker:
         """How far this worker is; other threads may read it."""
         self._device = torch.device("cpu")
         self._network: AFBURR | None = None
+        self._improve: Improve | None = None
+        """Of masks of boxes."""
         self._stopped = threading.Event()
         self._watch = Watch(config.patience)
         self._prefetch = Prefetch(
@@ -125,6 +128,7 @@ class VideoWorker:
                 "where the run was started: give every node the same file"
             )
         self._network = network.to(self._device)
+        self._improve = improved_by(self._network)
 
     def limit_threads(self) -> None:
         """Give this thread the configured number of torch threads: results depend on it, cores are shared."""
@@ -185,7 +189,7 @@ class VideoWorker:
     def close(self) -> None:
         """Let go of the network, its memory and what was prepared."""
         self._prefetch.close()
-        self._network = None
+        self._network = self._improve = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -243,7 +247,7 @@ class VideoWorker:
                 if not nearest.needs(frame.index):
                     continue
                 with seconds.spent_on("network"), frame_named(frame):
-                    prompt = video.prompts.on(frame.index, frame.rgb)
+                    prompt = video.prompts.on(frame.index, frame.rgb, self._improve)
                     result = segmenter.step(uploaded.arrived(), prompt)
                 with seconds.spent_on("write"):
                     behind.add(frame.index, result)
@@ -266,7 +270,7 @@ class VideoWorker:
         ):
             for frame, uploaded in self._frames(brought, seconds):
                 with seconds.spent_on("network"), frame_named(frame):
-                    prompt = video.prompts.on(frame.index, frame.rgb)
+                    prompt = video.prompts.on(frame.index, frame.rgb, self._improve)
                     segmenter.submit(uploaded.arrived(), prompt)
                 with seconds.spent_on("write"):  # while a GPU works on this frame
                     _hand_over(rows, before)

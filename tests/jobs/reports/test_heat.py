@@ -15,6 +15,8 @@ from jobs.reports.report import Asked, write_report
 from jobs.reviewing.same_run import SameRuns
 from model.checkpoint import fingerprint
 from pipeline.errors import InvalidInput
+from pipeline.input.manifest import PromptSource
+from pipeline.input.objects import PromptObject
 from pipeline.input.weights import load_network
 from pipeline.output.labels import committed_video
 from pipeline.output.runs import read_run, run_ids, write_run
@@ -64,6 +66,19 @@ def test_a_map_has_the_mean_that_the_tables_have(made: str, corpus: Corpus) -> N
         assert one.different == 0 and one.valid
         assert one.u_hw.min() >= 0 and one.u_hw.max() <= 1
         assert float(one.u_hw.mean()) == pytest.approx(means[one.frame_index], abs=1e-4)
+
+
+def test_masks_of_boxes_come_out_again_too(corpus: Corpus, tmp_path: Path) -> None:
+    """What the network made of them in the run it makes of them again."""
+    (span,) = (task for task in corpus.tasks if task.video_id == SPAN)
+    frame_index = span.prompts[0].frame_index
+    box = PromptSource(frame_index=frame_index, object_ids=(3,), objects=(PromptObject.of_box(3, (8, 6, 24, 20)),))
+    task, output = replace(span, prompts=(box,)), str(tmp_path / "out")
+    config = config_for(output, checkpoint=TRAINED, checkpoint_fingerprint=fingerprint(load_network(TRAINED)))
+    run([task], config, LocalPool(config))
+    committed, masks = committed_video(output, SPAN), masks_of(output, SPAN)
+    found = list(heat_maps(SameRuns(output, "cpu"), task, committed.size, masks, max(masks)))
+    assert found and not any(one.different for one in found)
 
 
 def test_a_report_has_a_map_beside_each_picture_that_was_predicted(made: str, corpus: Corpus, tmp_path: Path) -> None:
