@@ -9,6 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 demo: $(VENV)/installed
 	$(BIN)/vos-batch demo
 
+# What has been compiled is kept for the next process and run, also where Python is told not to: tests start dozens.
+test test-slow chaos fuzz: export PYTHONDONTWRITEBYTECODE :=
+
 # Two processes; the tests of a file stay together and share what they have set up.
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile

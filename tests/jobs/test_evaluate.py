@@ -1,8 +1,5 @@
 """`vos-batch evaluate`, the command."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -64,10 +61,3 @@ def test_a_wrong_call_exits_with_2(output: str, tmp_path: Path) -> None:
 def test_it_is_a_sub_command(output: str, tmp_path: Path) -> None:
     truth = two_sequences(output, tmp_path / "davis")
     assert CliRunner().invoke(cli.app, ["evaluate", output, "--truth", truth]).exit_code == 0
-
-
-def test_it_runs_as_a_module() -> None:
-    command = [sys.executable, "-m", "jobs.evaluate", "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
-    for word in ("OUTPUT", "--truth", "--resolution", "--all-frames", "--parquet"):
-        assert word in shown.stdout

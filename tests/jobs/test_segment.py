@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -424,10 +423,3 @@ def assert_clean(output: str) -> None:
     store = Store(output)
     assert [store.list(table) for table in ("masks", "frames")] == [[], []]
     assert json.loads(store.get("_work/driver.1"))["released"] is True
-
-
-def test_it_runs_as_a_module() -> None:
-    command = [sys.executable, "-m", "jobs.segment", "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
-    for word in ("MANIFEST", "OUTPUT", "--max-side", "--checkpoint"):
-        assert word in shown.stdout

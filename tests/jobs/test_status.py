@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -142,10 +140,3 @@ def test_a_wrong_output_exits_with_2(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, [str(tmp_path)])
     assert shown.exit_code == 2
     assert "no vos-batch output" in shown.output
-
-
-def test_it_runs_as_a_module(store: Store) -> None:
-    commit(store, "a")
-    command = [sys.executable, "-m", "jobs.status", store.url, "--json"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(shown.stdout)["videos"] == {"complete": 1}

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -81,10 +79,3 @@ def test_what_a_run_left_is_whole_and_what_is_lost_is_done_again(corpus: Corpus,
     assert "walk" in call(output, "--repair").output
     assert "1 videos (8 frames) segmented, 1 were complete before" in CliRunner().invoke(app, segment).output
     assert call(output).exit_code == 0
-
-
-def test_it_runs_as_a_module(store: Store) -> None:
-    put_output(store, 1)
-    command = [sys.executable, "-m", "jobs.verify", store.url, "--json"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(shown.stdout)["found"] == []

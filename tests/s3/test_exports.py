@@ -28,11 +28,12 @@ def output(moto_server: S3, environment: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "file"), [("coco", "annotations/instances_default.json"), ("davis", "object_ids.json")]
+    ("name", "file", "workers"),
+    [("coco", "annotations/instances_default.json", 2), ("davis", "object_ids.json", 1)],
 )
-def test_it_is_the_same_as_a_local_one(output: Output, tmp_path: Path, name: str, file: str) -> None:
+def test_it_is_the_same_as_a_local_one(output: Output, tmp_path: Path, name: str, file: str, workers: int) -> None:
     there = Store(f"s3://{BUCKET}/exports/{name}")
-    export(f"s3://{BUCKET}/exports/out", name, there.url, ALL, workers=2)
+    export(f"s3://{BUCKET}/exports/out", name, there.url, ALL, workers=workers)
     export(output.url, name, str(tmp_path / "here"), ALL, workers=1)
     assert there.get(file) == (tmp_path / "here" / file).read_bytes()
     assert [entry.name for entry in there.list("_export")] == []

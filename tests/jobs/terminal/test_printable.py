@@ -24,6 +24,7 @@ from tests.pipeline.corpus import CHECKPOINT, Corpus, write_rows
 FORGED = "all 99 videos are complete"
 EVIL = f"v\x1b[31mRED\x1b]0;title\x07\r\n{FORGED}\u2028{FORGED}\u202egnp.\u200b\x9b2J"
 """Colour, the title, a bell, forged lines of three kinds, a reversed name, an invisible space, a cleared screen."""
+END = "-- the end of a command --"
 RAW = ("\x1b[31m", "\x1b]0;", "\x07", "\x9b", "\u202e", "\u200b", "\u2028")
 
 
@@ -52,19 +53,34 @@ def assert_clean(shown: str) -> None:
     assert [line for line in re.split("[\r\n\u2028]", shown) if line.strip().startswith(FORGED)] == []
 
 
-def in_terminal(arguments: list[str]) -> str:
-    """What a command writes into a terminal of 200 columns."""
+ONE_BY_ONE = f"""
+import json, sys
+from jobs.cli import app
+
+for arguments in json.loads(sys.argv[1]):
+    try:
+        app(arguments)
+    except SystemExit:
+        pass
+    print({END!r}, flush=True)
+"""
+
+
+def in_terminal(*commands: list[str]) -> list[str]:
+    """What each command writes into a terminal of 200 columns, one after the other in the same process."""
     ours, its = pty.openpty()
     environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "jobs.cli", *arguments]
-    with subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environment, close_fds=True) as process:
+    call = [sys.executable, "-c", ONE_BY_ONE, json.dumps(commands)]
+    with subprocess.Popen(call, stdin=its, stdout=its, stderr=its, env=environment, close_fds=True) as process:
         os.close(its)
         written = bytearray()
         while data := _read(ours):
             written += data
         process.wait()
     os.close(ours)
-    return written.decode()
+    *shown, rest = written.decode().split(f"{END}\r\n")
+    assert (len(shown), rest) == (len(commands), ""), rest
+    return shown
 
 
 def _read(terminal: int) -> bytes:
@@ -92,24 +108,28 @@ def test_lines_after_the_first_are_indented() -> None:
     assert paragraph("a\nb\n  c\x1b") == "a\n  b\n  c\\x1b"
 
 
-def test_a_run_in_a_terminal(corpus: Corpus, tmp_path: Path) -> None:
-    shown = in_terminal(segment_arguments(corpus, tmp_path / "out"))
-    assert_clean(shown)
-    assert "failed: v\\x1b[31mRED\\x1b]0;title\\x07\\r\\nall 99" in shown
-
-
-@pytest.mark.parametrize("command", ["status", "check", "faulty"])
-def test_other_commands_in_a_terminal(corpus: Corpus, tmp_path: Path, command: str) -> None:
-    output = tmp_path / "out"
-    CliRunner().invoke(app, segment_arguments(corpus, output))
-    arguments = {
+@pytest.fixture(scope="module")
+def in_a_terminal(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What is shown there, by command."""
+    output = tmp_path_factory.mktemp("terminal") / "out"
+    commands = {
+        "segment": segment_arguments(corpus, output),
         "status": ["status", str(output)],
         "check": ["manifest", "check", f"{corpus.url}/evil.jsonl"],
         "faulty": ["manifest", "check", f"{corpus.url}/faulty.jsonl"],
     }
-    shown = in_terminal(arguments[command])
-    assert_clean(shown)
-    assert "\\x1b[31mRED" in shown
+    return dict(zip(commands, in_terminal(*commands.values()), strict=True))
+
+
+def test_a_run_in_a_terminal(in_a_terminal: dict[str, str]) -> None:
+    assert_clean(in_a_terminal["segment"])
+    assert "failed: v\\x1b[31mRED\\x1b]0;title\\x07\\r\\nall 99" in in_a_terminal["segment"]
+
+
+@pytest.mark.parametrize("command", ["status", "check", "faulty"])
+def test_other_commands_in_a_terminal(in_a_terminal: dict[str, str], command: str) -> None:
+    assert_clean(in_a_terminal[command])
+    assert "\\x1b[31mRED" in in_a_terminal[command]
 
 
 def test_programs_get_the_exact_ids(corpus: Corpus, tmp_path: Path) -> None:
