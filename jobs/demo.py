@@ -123,6 +123,7 @@ def _tell(result: DemoResult, folder: Path, console: Console) -> None:
     for command in (
         f"vos-batch status {output}",
         f"vos-batch segment {manifest} {output} --max-side {_MAX_SIDE}   # finds everything done",
+        f"vos-batch report {output} --to report --manifest {manifest}   # pages: what deserves a look",
         "vos-batch segment VIDEO OUTPUT --box 1:x,y,width,height --overlay   # one of yours, and what to follow",
         "vos-batch manifest build --layout pairs FOLDER --output my.jsonl   # NAME.mp4 beside NAME.png",
     ):

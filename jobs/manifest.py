@@ -68,7 +68,7 @@ def preview_command(
     manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Manifest: path or URL.")],
     to: Annotated[str, typer.Option(metavar="DIR", help="Folder for the pictures and the page: path or URL; empty.")],
     binary_masks: BinaryMasksOption = False,
-    box_masks: BoxMasksOption = "grabcut",
+    box_masks: BoxMasksOption = "network",
     max_side: Annotated[int, typer.Option(min=0, help="As for segment.")] = SegmenterConfig.max_side,
     min_side: Annotated[int, typer.Option(min=0, help="As for segment.")] = SegmenterConfig.min_side,
     max_pixels: MaxPixelsOption = MAX_PIXELS,

@@ -1,6 +1,6 @@
 """`vos-batch report OUTPUT --to DIR`: an output as pages for a browser, without a server or a network."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, TypeVar
 
 import typer
@@ -13,8 +13,9 @@ from jobs.reviewing.quality import DEFAULT_MODEL, load_model
 from jobs.reviewing.queue import Budget
 from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
 from jobs.terminal.options import AllowHttpOption, AllowLocalOption
-from jobs.terminal.progress import show_progress, shown_on
+from jobs.terminal.progress import shown_on
 from pipeline.input.origin import Allowed
+from pipeline.run.device import Device
 from pipeline.storage.store import Store
 
 app = typer.Typer(add_completion=False)
@@ -46,6 +47,10 @@ def report_command(
     model: Annotated[
         str, typer.Option(metavar="NAME|PATH", help="A model of `review fit`; default: in the box.")
     ] = DEFAULT_MODEL,
+    heat: Annotated[
+        bool, typer.Option("--heat", help="Also where in each picture the network was unsure: segments videos again.")
+    ] = False,
+    device: Annotated[Device, typer.Option(help="What segments for --heat.")] = "auto",
     readers: Annotated[int, typer.Option(min=1, help="Videos read at a time.")] = READERS,
     allow_local: AllowLocalOption = False,
     allow_http: AllowHttpOption = False,
@@ -57,6 +62,8 @@ def report_command(
         allowed=Allowed(local=allow_local, http=allow_http),
         price_per_hour=price,
         spaced=frames,
+        heat=heat,
+        device=device,
         readers=readers,
     )
     with exit_on_error():
@@ -70,10 +77,15 @@ def report_command(
                     per_video,
                     lambda videos, total: _until(stop, shown_on(console, "judging masks")(videos, total)),
                 ) as judged,
-                show_progress(console) as on_progress,
             ):
                 written = write_report(
-                    output, to, asked, judge=judged.of, items=judged.items, on_progress=on_progress, stop=stop
+                    output,
+                    to,
+                    asked,
+                    judge=judged.of,
+                    items=judged.items,
+                    shown=shown_on(console, "writing pages"),
+                    stop=stop,
                 )
         except KeyboardInterrupt:
             console.print("interrupted: remove DIR before the next call")
@@ -92,10 +104,18 @@ def _until(stop: Callable[[], bool], videos: Iterable[T]) -> Iterable[T]:
 
 
 def _show(written: Written, console: Console) -> None:
-    console.print(f"{written.videos:,} videos, {written.failed:,} without a result, {written.pictures:,} pictures")
-    for video_id, problem in list(written.without_pictures.items())[:_SHOWN]:
-        console.print(f"no pictures, or not all, of {video_id}: {problem}")
-    if (hidden := len(written.without_pictures) - _SHOWN) > 0:
+    heat = f", {written.heat_maps:,} heat maps" if written.heat_maps else ""
+    console.print(
+        f"{written.videos:,} videos, {written.failed:,} without a result, {written.pictures:,} pictures{heat}"
+    )
+    _show_problems("no pictures, or not all, of", written.without_pictures, console)
+    _show_problems("of", written.without_heat_maps, console)
+
+
+def _show_problems(what: str, problems: Mapping[str, str], console: Console) -> None:
+    for video_id, problem in list(problems.items())[:_SHOWN]:
+        console.print(f"{what} {video_id}: {problem}")
+    if (hidden := len(problems) - _SHOWN) > 0:
         console.print(f"and of {hidden:,} more")
 
 

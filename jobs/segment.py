@@ -202,7 +202,7 @@ def segment_command(
         ),
     ] = False,
     binary_masks: BinaryMasksOption = False,
-    box_masks: BoxMasksOption = "grabcut",
+    box_masks: BoxMasksOption = "network",
     max_pixels: MaxPixelsOption = MAX_PIXELS,
     allow_local: AllowLocalOption = False,
     allow_http: AllowHttpOption = False,

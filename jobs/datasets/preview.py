@@ -43,7 +43,7 @@ class Looks:
     """How prompts are read and seen."""
 
     binary_masks: bool = False
-    box_masks: BoxMasks = "grabcut"
+    box_masks: BoxMasks = "network"
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     """Of it the size that the network sees."""
     max_pixels: int = MAX_PIXELS

@@ -34,6 +34,14 @@ def encode_palette_png(labels: LabelMap) -> bytes:
     return _png(picture)
 
 
+def encode_indexed_png(values: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
+    """A PNG file of rows [H, W] of a table of colours [N, 4]: red, green, blue, opacity."""
+    picture = Image.fromarray(values)
+    picture.putpalette(colours[:, :3].tobytes())
+    picture.info["transparency"] = colours[:, 3].tobytes()
+    return _png(picture)
+
+
 def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

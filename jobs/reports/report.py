@@ -1,6 +1,6 @@
 """A report from an output to its last file: video by video, in memory a few of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,9 +14,10 @@ from jobs.reports.curves import FRAME_COLUMNS, OBJECT_COLUMNS, read_curves
 from jobs.reports.destination import INDEX, REVIEW, claim, put_assets, put_page
 from jobs.reports.frames import put_pictures
 from jobs.reports.health import health_of
+from jobs.reports.heat import HeatMaps
 from jobs.reports.marks import FRAME_FLAGS, find_marks
 from jobs.reports.scripts import data_script
-from jobs.reports.video_page import page_of, read_masks
+from jobs.reports.video_page import Images, page_of, read_masks
 from jobs.reports.videos import VideoRow, columns_of, failed_row, row_of
 from jobs.reviewing.queue import QueueItem
 from pipeline.credentials import without_credentials
@@ -27,7 +28,7 @@ from pipeline.output import tables
 from pipeline.output.failures import open_failures
 from pipeline.output.labels import CommittedVideo, committed_videos
 from pipeline.output.layout import safe_name
-from pipeline.run.progress import Progress
+from pipeline.run.device import Device
 from pipeline.storage.store import Store
 from pipeline.version import code_version
 
@@ -53,6 +54,10 @@ class Asked:
     """Of one worker."""
     spaced: int = SPACED_FRAMES
     """Evenly spaced frames a video, besides those worth a look; 0: no picture at all."""
+    heat: bool = False
+    """Whether pictures get a map of uncertainty: their videos are segmented again."""
+    device: Device = "auto"
+    """What segments them."""
     readers: int = READERS
 
 
@@ -66,6 +71,9 @@ class Written:
     pictures: int
     without_pictures: Mapping[str, str]
     """Why, by video_id of those whose frames could not be read."""
+    heat_maps: int
+    without_heat_maps: Mapping[str, str]
+    """Why, by video_id of those that lack some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +92,7 @@ class _Done:
     """What one video left."""
 
     row: VideoRow
-    pictures: int
+    images: Images
     problem: str | None
 
 
@@ -95,26 +103,38 @@ def write_report(
     *,
     judge: Judge | None = None,
     items: Sequence[QueueItem] | None = None,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    shown: Callable[[Iterable["_Done"], int], Iterable["_Done"]] = lambda done, _: done,
     stop: Callable[[], bool] = lambda: False,
 ) -> Written:
     """Write pages about what is in `output` into the empty folder `to` (paths or URLs).
 
     `judge` says what masks are expected to be worth, `items` what is to be reviewed, worst first. A video that
-    cannot be read is shown without pictures.
+    cannot be read is shown without pictures. `shown` passes the written videos on, with their number.
 
     Raises:
         KeyboardInterrupt: `stop` asked for it.
+        InvalidInput: heat maps without pictures.
         InvalidManifest: the manifest cannot be read.
         InvalidOutput: `to` is not empty, `output` is not ours, or it changed meanwhile.
         StoreUnavailable: a store failed.
     """
+    if asked.heat and not (asked.manifest and asked.spaced):
+        raise InvalidInput("heat maps lie on pictures: give --manifest, and --frames above 0, or leave out --heat")
     source = _read(output, asked)
     store = Store(to)
     claim(store)
     put_assets(store)
-    reporter = _Reporter(store=store, asked=asked, source=source, judge=judge, queued=_frames_of(items or ()))
-    done = list(_counted(side_by_side(reporter.write, sorted(source.videos), asked.readers), source, on_progress, stop))
+    reporter = _Reporter(
+        store=store,
+        asked=asked,
+        source=source,
+        judge=judge,
+        queued=_frames_of(items or ()),
+        heat_maps=HeatMaps(output, asked.device) if asked.heat else None,
+    )
+    done = list(
+        _until(stop, shown(side_by_side(reporter.write, sorted(source.videos), asked.readers), len(source.videos)))
+    )
     rows = [one.row for one in done]
     rows += [
         failed_row(failure, safe_name(id_)) for id_, failure in source.failures.items() if id_ not in source.videos
@@ -128,8 +148,10 @@ def write_report(
     return Written(
         videos=len(done),
         failed=len(rows) - len(done),
-        pictures=sum(one.pictures for one in done),
+        pictures=sum(len(one.images.pictures) for one in done),
         without_pictures={one.row.id: one.problem for one in done if one.problem},
+        heat_maps=sum(len(one.images.heat_maps) for one in done),
+        without_heat_maps={one.row.id: one.images.without_heat_maps for one in done if one.images.without_heat_maps},
     )
 
 
@@ -156,23 +178,10 @@ def _read(output: str, asked: Asked) -> _Source:
     )
 
 
-def _counted(
-    done: Iterator[_Done], source: _Source, on_progress: Callable[[Progress], None], stop: Callable[[], bool]
-) -> Iterator[_Done]:
-    frames = 0
-    for number, one in enumerate(done, start=1):
+def _until(stop: Callable[[], bool], done: Iterable[_Done]) -> Iterator[_Done]:
+    for one in done:
         if stop():
             raise KeyboardInterrupt
-        frames += one.row.frames or 0
-        on_progress(
-            Progress(
-                videos_total=len(source.videos),
-                videos_done=number,
-                videos_failed=0,
-                frames_done=frames,
-                frames_total=None,
-            )
-        )
         yield one
 
 
@@ -197,6 +206,7 @@ class _Reporter:
     source: _Source
     judge: Judge | None
     queued: Mapping[str, Sequence[int]]
+    heat_maps: HeatMaps | None
 
     def write(self, video_id: str) -> _Done:
         """Raises InvalidOutput, StoreUnavailable, each naming the video."""
@@ -217,11 +227,14 @@ class _Reporter:
         marks = find_marks(frames, masks)
         reasons = choose(curves, marks, self.queued.get(video_id, ()), max(1, self.asked.spaced))
         pictures, problem = self._pictures(video_id, found, safe, list(reasons))
-        page = page_of(row, curves, marks, reasons, read_masks(found, reasons), safe, pictures, problem)
+        masks = read_masks(found, reasons)
+        heat, cold = self._heat(video_id, found, safe, {index: masks.get(index, {}) for index in pictures})
+        images = Images(pictures=pictures, without_pictures=problem, heat_maps=heat, without_heat_maps=cold)
+        page = page_of(row, curves, marks, reasons, masks, safe, images)
         self.store.put(f"data/videos/{safe}.js", data_script("video", safe, page))
         return _Done(
             row=row_of(row, safe, curves, marks),
-            pictures=len(pictures),
+            images=images,
             problem=problem if self.asked.manifest and self.asked.spaced else None,
         )
 
@@ -240,3 +253,11 @@ class _Reporter:
         except InvalidInput as error:
             return written, str(error)
         return written, None if len(written) == len(indices) else "the video is shorter than its masks"
+
+    def _heat(
+        self, video_id: str, found: CommittedVideo, safe: str, masks: Mapping[int, Mapping[int, str]]
+    ) -> tuple[list[int], str | None]:
+        """As `_pictures`, of the frames that have one."""
+        if self.heat_maps is None or not masks:
+            return [], None
+        return self.heat_maps.put(self.store, safe, self.source.tasks[video_id], found.size, masks)

@@ -1,6 +1,7 @@
 """What the page of one video shows, as JSON values."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from jobs.pictures.colours import object_colour
 from jobs.reports.chosen import Reasons
 from jobs.reports.curves import Curves, ObjectCurves, json_numbers, thinning
 from jobs.reports.frames import picture_name
+from jobs.reports.heat import css_ramp, map_name
 from jobs.reports.marks import MOST_MARKS, Mark
 from pipeline.output.labels import CommittedVideo
 
@@ -19,6 +21,16 @@ _FACTS = (
     "bad_packets",
 )  # fmt: skip
 _ROWS_PER_BATCH = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """Which of the shown frames have what, and why others do not."""
+
+    pictures: Collection[int] = ()
+    without_pictures: str | None = None
+    heat_maps: Collection[int] = ()
+    without_heat_maps: str | None = None
 
 
 def css_colour(object_id: int) -> str:
@@ -33,19 +45,19 @@ def page_of(
     reasons: Reasons,
     masks: Mapping[int, Mapping[int, str]],
     safe: str,
-    pictures: Collection[int],
-    without_pictures: str | None,
+    images: Images,
 ) -> dict[str, object]:
-    """All of one video: `row` of the table videos, `masks` as run lengths by frame and object, and which frames of
-    `reasons` have pictures; `without_pictures` says why some or all have none."""
+    """All of one video: `row` of the table videos, `masks` as run lengths by frame and object, `images` of these."""
     return {
         "id": row["video_id"],
         "facts": {name: row[name] for name in _FACTS},
         **_curves(curves),
         "marks": [[mark.frame_index, mark.kind, mark.object_id] for mark in marks[:MOST_MARKS]],
         "marks_left_out": max(0, len(marks) - MOST_MARKS),
-        "shown": list(_shown(curves, reasons, masks, safe, pictures)),
-        "without_pictures": without_pictures,
+        "shown": list(_shown(curves, reasons, masks, safe, images)),
+        "without_pictures": images.without_pictures,
+        "without_heat": images.without_heat_maps,
+        "ramp": css_ramp() if images.heat_maps else None,
     }
 
 
@@ -77,14 +89,15 @@ def _shown(
     reasons: Reasons,
     masks: Mapping[int, Mapping[int, str]],
     safe: str,
-    pictures: Collection[int],
+    images: Images,
 ) -> Iterator[dict[str, object]]:
     places = {index: place for place, index in enumerate(curves.frame_T.tolist()) if index in reasons}
     for index, why in reasons.items():
         yield {
             "frame": index,
             "why": why,
-            "picture": picture_name(safe, index) if index in pictures else None,
+            "picture": picture_name(safe, index) if index in images.pictures else None,
+            "heat": map_name(safe, index) if index in images.heat_maps else None,
             "objects": [
                 _object_frame(one, places[index], masks[index][one.object_id])
                 for one in curves.objects

@@ -4,7 +4,6 @@ Videos come one after the other, so memory does not grow with their number.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +11,6 @@ import pyarrow.parquet as pq
 
 from jobs.reviewing.quality import QualityModel
 from jobs.reviewing.statistics import OBJECT_FRAMES, object_frames
-from pipeline.errors import InvalidInput
 from pipeline.input.frame_folder import natural_key
 from pipeline.output.labels import CommittedVideo, committed_videos
 from pipeline.output.schema import column
@@ -88,28 +86,3 @@ def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
             held = []
     if held:
         yield pa.concat_tables(held)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredExpected:
-    """What `write_expected` left."""
-
-    model: str
-    """The model's fingerprint."""
-    batches: Iterator[pa.RecordBatch]
-    """Its rows, EXPECTED, in their order."""
-
-
-def read_expected(output: str) -> StoredExpected:
-    """Read it a batch at a time. Raises InvalidInput where there is none, or it is no such table; StoreUnavailable."""
-    store = Store(output)
-    try:
-        file = pq.ParquetFile(store.open(FILE))
-    except FileNotFoundError:
-        raise InvalidInput(f"{store.url_of(FILE)}: no such file; `vos-batch review expect` writes it") from None
-    except pa.ArrowInvalid as error:
-        raise InvalidInput(f"{store.url_of(FILE)} cannot be read ({error}): delete it") from error
-    schema = file.schema_arrow
-    if not schema.equals(EXPECTED) or b"model" not in (schema.metadata or {}):
-        raise InvalidInput(f"{store.url_of(FILE)} was written by another version: delete it")
-    return StoredExpected(model=schema.metadata[b"model"].decode(), batches=file.iter_batches())

@@ -14,26 +14,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from jobs.reviewing.returns_file import Return, read_returns, write_returns
-from jobs.reviewing.same_run import same_config
-from model.errors import ModelError
+from jobs.reviewing.same_run import SameRuns, step
 from model.metrics import object_similarity
 from model.network import AFBURR
-from model.result import FrameResult, Prompt
+from model.result import Prompt
 from model.segmenter import VideoSegmenter
-from pipeline.errors import InvalidInput, PipelineError, SegmentationFailed
+from pipeline.errors import InvalidInput, PipelineError
+from pipeline.input.box_masks import improved_by
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.prompts import Prompts, load_prompts
 from pipeline.input.video import open_video
-from pipeline.input.weights import load_network
-from pipeline.output import rle, tables
+from pipeline.output import rle
 from pipeline.output.labels import CommittedVideo, committed_videos
 from pipeline.overlap import Ahead
 from pipeline.run.config import WorkerConfig
-from pipeline.run.device import Device, pick_device
+from pipeline.run.device import Device
+from pipeline.run.frame_named import frame_named
 
 _FRAMES_AHEAD = 8
 _LEAST_SHARE = 0.5
@@ -66,22 +65,6 @@ class _Way:
     """The mask there, as COCO's run lengths."""
 
 
-class _Runs:
-    """Settings and weights of the runs of an output, one run's in memory."""
-
-    def __init__(self, output: str, device: Device) -> None:
-        self._output, self._device = output, device
-        self._run_id: str | None = None
-
-    def use(self, run_id: str) -> tuple[WorkerConfig, AFBURR]:
-        """Raises InvalidInput, InvalidOutput, InvalidCheckpoint where they are not as they were."""
-        if self._run_id != run_id:
-            self._config = same_config(self._output, run_id=run_id, device=self._device)
-            self._network = load_network(self._config.checkpoint).to(pick_device(self._device))
-            self._run_id = run_id
-        return self._config, self._network
-
-
 def return_test(
     output: str,
     tasks: Sequence[VideoTask],
@@ -109,11 +92,11 @@ def return_test(
     chosen = _chosen(tasks, videos, output, sample)
     known = [one for one in read_returns(output, to) if _is_current(one, videos)]
     missing = [task for task in chosen if task.video_id not in {one.video_id for one in known}]
-    run_ids, runs, skipped = _run_ids(output), _Runs(output, device), dict[str, str]()
+    runs, skipped = SameRuns(output, device), dict[str, str]()
     try:
         for task in shown(missing, len(missing)):
             try:
-                known += _returns(task, videos[task.video_id], *runs.use(run_ids[task.video_id]))
+                known += _returns(task, videos[task.video_id], *runs.of(task.video_id))
             except (PipelineError, FileNotFoundError) as error:
                 skipped[task.video_id] = str(error)
     finally:  # also of what was broken off
@@ -140,12 +123,6 @@ def _chosen(
     by_chance = sorted(found, key=lambda task: hashlib.sha256(task.video_id.encode()).digest())
     kept = {task.video_id for task in by_chance[:sample]}
     return [task for task in found if task.video_id in kept]
-
-
-def _run_ids(output: str) -> dict[str, str]:
-    """By video the run that committed it."""
-    table = tables.open(output, "videos").to_table(columns=["video_id", "run_id"])
-    return dict(zip(table["video_id"].to_pylist(), table["run_id"].to_pylist(), strict=True))
 
 
 def _returns(task: VideoTask, video: CommittedVideo, config: WorkerConfig, network: AFBURR) -> list[Return]:
@@ -200,12 +177,13 @@ def _go_back(
 ) -> dict[int, float]:
     """J of each object at its first prompt."""
     segmenter = VideoSegmenter(network, config.segmenter, object_ids=prompts.object_ids)
-    similarities = {}
+    similarities, improve = {}, improved_by(network)
     first, last = min(way.first for way in ways.values()), max(way.last or 0 for way in ways.values())
     for frame in _backwards(task, first, last, config):
-        labels = _step(segmenter, frame, _found(frame.index, ways, video.size)).labels
+        labels = step(segmenter, frame, _found(frame.index, ways, video.size)).labels
         for object_id in [name for name, way in ways.items() if way.first == frame.index]:
-            given = prompts.on(frame.index, frame.rgb)
+            with frame_named(frame):
+                given = prompts.on(frame.index, frame.rgb, improve)
             if given is not None:
                 similarities[object_id] = float(object_similarity(labels, given.labels, object_id))
     return similarities
@@ -230,10 +208,3 @@ def _found(frame_index: int, ways: Mapping[int, _Way], size: tuple[int, int]) ->
     for object_id in begun:
         labels[rle.decode(ways[object_id].counts, *size)] = object_id
     return Prompt(labels=labels, object_ids=begun)
-
-
-def _step(segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None) -> FrameResult:
-    try:
-        return segmenter.step(torch.from_numpy(frame.rgb).permute(2, 0, 1), prompt)
-    except ModelError as error:
-        raise SegmentationFailed(f"frame {frame.index}: {error}", frame.index) from error

@@ -1,18 +1,26 @@
-"""The settings that an output was made with, to segment some of its videos again in the same way."""
+"""The settings and weights that an output was made with, to segment some of its videos again in the same way."""
 
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
+import torch
+
 from jobs.terminal.launch import worker_config
 from model.bank import BankConfig
-from model.segmenter import SegmenterConfig
+from model.network import AFBURR
+from model.result import FrameResult, Prompt
+from model.segmenter import SegmenterConfig, VideoSegmenter
 from pipeline.errors import InvalidInput, InvalidOutput
+from pipeline.input.frames import Frame
+from pipeline.input.weights import load_network
+from pipeline.output import tables
 from pipeline.output.runs import read_run, run_ids
 from pipeline.run.config import WorkerConfig
-from pipeline.run.device import Device
+from pipeline.run.device import Device, pick_device
 from pipeline.run.ending import EndingConfig
+from pipeline.run.frame_named import frame_named
 from pipeline.storage.store import Store
 
 T = TypeVar("T")
@@ -46,6 +54,35 @@ def same_config(
         if name in known
     }
     return replace(config, **given)  # type: ignore[arg-type]
+
+
+class SameRuns:
+    """Settings and weights of the runs that committed the videos of an output; one run's are in memory."""
+
+    def __init__(self, output: str, device: Device = "auto") -> None:
+        """Raises InvalidOutput, StoreUnavailable."""
+        self._output, self._device = output, device
+        table = tables.open(output, "videos").to_table(columns=["video_id", "run_id"])
+        self._run_ids = dict(zip(table["video_id"].to_pylist(), table["run_id"].to_pylist(), strict=True))
+        self._run_id: str | None = None
+
+    def of(self, video_id: str) -> tuple[WorkerConfig, AFBURR]:
+        """Of a video that is committed. Raises as `same_config` where they are not as they were."""
+        run_id = self._run_ids[video_id]
+        if self._run_id != run_id:
+            self._config = same_config(self._output, run_id=run_id, device=self._device)
+            self._network = load_network(self._config.checkpoint).to(pick_device(self._device))
+            self._run_id = run_id
+        return self._config, self._network
+
+
+def step(
+    segmenter: VideoSegmenter, frame: Frame, prompt: Prompt | None, *, keep_probabilities: bool = False
+) -> FrameResult:
+    """One frame. Raises OutOfMemory, SegmentationFailed that name it."""
+    with frame_named(frame):
+        picture = torch.from_numpy(frame.rgb).permute(2, 0, 1)
+        return segmenter.step(picture, prompt, keep_probabilities=keep_probabilities)
 
 
 def _recorded(store: Store, run_id: str | None) -> Mapping[str, object]:

@@ -127,7 +127,7 @@ def worker_config(
     ending: EndingConfig | None = None,
     both_ways: bool = False,
     binary_masks: bool = False,
-    box_masks: BoxMasks = "grabcut",
+    box_masks: BoxMasks = "network",
     max_pixels: int = MAX_PIXELS,
     device: Device = "auto",
     capture: bool = False,

@@ -12,6 +12,6 @@ AllowHttpOption = Annotated[bool, typer.Option("--allow-http", help="A manifest 
 BinaryMasksOption = Annotated[bool, typer.Option("--binary-masks", help="255 is the object (DAVIS-2016).")]
 BoxMasksOption = Annotated[
     BoxMasks,
-    typer.Option(help="How boxes become masks; grabcut: where it finds no object, an ellipse."),
+    typer.Option(help="How boxes become masks; network: what it makes of grabcut, which is an ellipse at a loss."),
 ]
 MaxPixelsOption = Annotated[int, typer.Option(min=1, help="Refuse videos and masks with larger frames.")]

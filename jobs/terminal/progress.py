@@ -17,10 +17,20 @@ T = TypeVar("T")
 
 
 def shown_on(console: Console, what: str) -> Callable[[Iterable[T], int], Iterable[T]]:
-    """A function that passes so many things on and shows how far it is; in a terminal only."""
-    if not console.is_terminal:
-        return lambda done, _: done
-    return lambda done, total: track(done, what, total=total, console=console)
+    """A function that passes so many things on and shows how far it is: a bar in a terminal, elsewhere now and then a
+    line."""
+    if console.is_terminal:
+        return lambda done, total: track(done, what, total=total, console=console)
+    return lambda done, total: _counted(done, total, what, console)
+
+
+def _counted(done: Iterable[T], total: int, what: str, console: Console) -> Iterator[T]:
+    printed_at = time.monotonic()
+    for number, one in enumerate(done, start=1):
+        yield one
+        if time.monotonic() - printed_at >= _LINE_EVERY_S:
+            printed_at = time.monotonic()
+            console.print(f"{what}: {number:,} of {total:,}")
 
 
 @contextmanager

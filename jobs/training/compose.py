@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from jobs.pictures.label_maps import LabelMap
@@ -15,12 +14,12 @@ from jobs.training.cutouts import Cutout, any_cutout, shrunk, strip
 from jobs.training.motion import (
     Generator,
     Pose,
+    approach,
     bends,
     camera,
     come_in,
     leave_and_return,
     path,
-    place,
 )
 from jobs.training.sources import Footage, Source
 from jobs.training.stills import Still
@@ -61,8 +60,13 @@ class Composition:
     """Share of the cut-outs that leave the picture; those that are gone before the last frame come back."""
     newcomers: float = 0.3
     """Mean number of cut-outs a clip that come in after its first frame, and are background: some are near and dark."""
+    veils: float = 0.0
+    """Mean number of cut-outs a clip that hide a part of an object in its first frame and go away: what comes to light
+    is the object's, as another side of it is in a video."""
     bend: float = 0.0
     """How far a warp carries the pixels of cut-outs from frame to frame, in pixels at speed 1."""
+    depth: float = 0.0
+    """Share of the cut-outs that come nearer or go away, and turn."""
     thin: float = 0.0
     """Share of the cut-outs of which only a thin strip is pasted in."""
     herds: float = 0.0
@@ -132,6 +136,8 @@ def _composed(rng: Generator, composition: Composition) -> Clip | None:
         footage = _paste(rng, footage, _some_cutout(rng, footage, composition), composition)
     for _ in range(rng.poisson(composition.newcomers)):
         footage = _enter(rng, footage, any_cutout(rng, composition.cutouts), composition)
+    for _ in range(rng.poisson(composition.veils) if composition.veils else 0):
+        footage = _veil(rng, footage, any_cutout(rng, composition.cutouts), composition)
     labels = _numbered(rng, footage.labels, composition)
     if labels is None:
         return None
@@ -161,6 +167,8 @@ def _paste(rng: Generator, footage: Footage, cutout: Cutout, composition: Compos
     # Unlabelled, it is a distractor where it lies behind or beside, and an occluder where it crosses.
     label = new_id if rng.random() < 0.6 and new_id < VOID else 0
     poses = path(rng, start, len(footage.frames), speed=8.0 * composition.speed)
+    if composition.depth and rng.random() < composition.depth:
+        poses = approach(rng, poses, composition.speed)
     if rng.random() < composition.leaving:
         poses = leave_and_return(rng, poses, distance=2.0 * footage.side)
     return _with(rng, footage, cutout, poses, label, composition)
@@ -201,6 +209,17 @@ def _enter(rng: Generator, footage: Footage, cutout: Cutout, composition: Compos
     return _with(rng, footage, cutout, poses, 0, composition)
 
 
+def _veil(rng: Generator, footage: Footage, cutout: Cutout, composition: Composition) -> Footage:
+    """With a cut-out before an object's outline that goes away later."""
+    ys, xs = np.nonzero((footage.labels[0] != 0) & (footage.labels[0] != VOID))
+    if not len(ys):
+        return footage
+    pick = rng.integers(len(ys))
+    start = replace(_start(rng, cutout, footage.side, sizes=(0.15, 0.5)), centre=(float(xs[pick]), float(ys[pick])))
+    poses = path(rng, start, len(footage.frames), speed=4.0 * composition.speed)
+    return _with(rng, footage, cutout, come_in(rng, poses[::-1], distance=2.0 * footage.side)[::-1], 0, composition)
+
+
 def _start(rng: Generator, cutout: Cutout, side: int, sizes: tuple[float, float]) -> Pose:
     """Somewhere in the crop; `sizes`: the cut-out's longer extent, least and most, in sides."""
     ys, xs = np.nonzero(cutout.mask)
@@ -218,13 +237,7 @@ def _with(
     rng: Generator, footage: Footage, cutout: Cutout, poses: Sequence[Pose], label: int, composition: Composition
 ) -> Footage:
     fields = bends(rng, len(poses), footage.side, composition.bend, composition.speed)
-    frames, labels = [], []
-    for frame, under, pose, field in zip(footage.frames, footage.labels, poses, fields, strict=True):
-        picture, mask = place(cutout.picture, cutout.mask, pose, footage.side, field, mirrored_labels=False)
-        soft = cv2.GaussianBlur(mask, (3, 3), 0)[..., None].astype(np.float32) / 255
-        frames.append((picture * soft + frame * (1 - soft)).astype(np.uint8))
-        labels.append(np.where(mask > 127, label, under).astype(np.uint8))
-    return Footage(frames=frames, labels=labels)
+    return footage.with_pasted(cutout, poses, fields, label)
 
 
 def _numbered(rng: Generator, labels: Sequence[LabelMap], composition: Composition) -> list[LabelMap] | None:

@@ -22,6 +22,8 @@ Field = NDArray[np.float32]
 Generator = np.random.Generator
 _SWING = 12.0
 """Frames in which a wandering curve turns by one radian."""
+_NEARER, _NARROWER = 2.0, 1.6
+"""Most that size and width change from the first frame to the last, as factors, at speed 1 or more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +36,14 @@ class Pose:
     angle: float
     """Radians."""
     mirrored: bool = False
+    squeeze: float = 1.0
+    """Factor on the picture's width: what turns away from the camera is foreshortened."""
 
     def matrix(self) -> NDArray[np.float64]:
         """[2, 3] from picture to crop pixels."""
         cos, sin = self.scale * math.cos(self.angle), self.scale * math.sin(self.angle)
-        flip = -1.0 if self.mirrored else 1.0
-        linear = np.array([[cos * flip, -sin], [sin * flip, cos]])
+        across = -self.squeeze if self.mirrored else self.squeeze
+        linear = np.array([[cos * across, -sin], [sin * across, cos]])
         shift = np.array(self.centre) - linear @ np.array(self.anchor)
         return np.column_stack([linear, shift])
 
@@ -63,6 +67,16 @@ def path(rng: Generator, start: Pose, frames: int, *, speed: float) -> list[Pose
             angle=start.angle + float(turn[t]),
         )
         for t in range(frames)
+    ]
+
+
+def approach(rng: Generator, poses: Sequence[Pose], speed: float) -> list[Pose]:
+    """The same path of what comes nearer or goes away, and turns to the camera or from it, all the way to the end."""
+    most = np.log([_NEARER, _NARROWER]) * min(1.0, speed)
+    grow, widen = (np.outer(np.linspace(0, 1, len(poses)), rng.uniform(-most, most))).T.tolist()
+    return [
+        replace(pose, scale=pose.scale * math.exp(grow[t]), squeeze=pose.squeeze * math.exp(widen[t]))
+        for t, pose in enumerate(poses)
     ]
 
 

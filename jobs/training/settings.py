@@ -13,10 +13,12 @@ from jobs.training.validation import Validation, composed_validation, davis_vali
 from model.training import TrainingConfig
 from pipeline.errors import InvalidInput
 
-_BEND = 0.02
-"""Things change their shape by this share of a crop's side from frame to frame, as what lives does."""
-
-
+_BEND = 0.03
+"""Things change their shape by this share of a crop's side from the first frame to the last, as what lives does."""
+_DEPTH = 0.4
+"""Share of what moves that comes nearer, turns, and has something behind it, as things in a video do."""
+_VEILS = 0.4
+"""A clip's cut-outs, in the mean, from behind which more of an object comes: else all that is new were background."""
 _SLOW = 0.3
 """Share of clips that move as a video does from one frame to the next: there the last frame says most."""
 
@@ -98,12 +100,14 @@ class Settings:
         pictures = usable(pictures)
         videos = self._videos()
         share = self.video_share if videos else 0.0
-        bend = _BEND * self.side
+        bend = _BEND * self.side / (max(self.frames, self.last_frames) - 1)
         return Composition(
-            sources=[MovedStills(pictures, bend=bend), *videos],
+            sources=[MovedStills(pictures, bend=bend, depth=_DEPTH), *videos],
             shares=[1 - share, *[share / len(videos) for _ in videos]],
             cutouts=pictures,
             bend=bend,
+            depth=_DEPTH,
+            veils=_VEILS,
             frames=self.frames,
             side=self.side,
             max_objects=self.max_objects,

@@ -1,18 +1,27 @@
 """Masks out of boxes: what GrabCut finds in one, or an ellipse where that is no object, or the box itself.
 
-Legend: H, W size of the picture in pixels; h, w of the part that GrabCut looks at.
+The network makes it better from there, where there is one.
+
+Legend: H, W size of the picture in pixels; h, w of the part that GrabCut, or the network, looks at.
 """
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
+import torch
 
+from model.network import AFBURR
+from model.own_memory import settled
 from pipeline.input.frames import Rgb
 from pipeline.input.shapes import Box, Mask
 
-BoxMasks = Literal["grabcut", "ellipse", "box"]
+BoxMasks = Literal["network", "grabcut", "ellipse", "box"]
 """How a box becomes a mask."""
+
+Improve = Callable[[Rgb, Mask, Mask], Mask]
+"""A better mask [h, w] out of a picture [h, w, 3], a guess and what is inside the box."""
 
 _LEAST_SHARE, _MOST_SHARE = 0.20, 0.95
 """Of a box; GrabCut that finds less, or more, has not told the object from what is around it."""
@@ -22,12 +31,16 @@ _SPECK = 0.05
 """Share of what it finds below which a piece of its own is left out."""
 _AROUND = 0.5
 """How much of its surroundings GrabCut sees, in sides of the box, at each side."""
+_LEAST_AROUND = 0.25
+"""How much of them the network sees, in longer sides of the box, at least: also beside what is thin."""
 _MOST_SIDE = 320
 """Pixels; what is larger is made smaller for GrabCut, whose time goes with the area."""
 _LEAST_PIXELS = 64
 """Inside and outside; from fewer no colours can be learnt."""
 _ROUNDS = 2
 _SEED = 1
+_LEAST_LIKE = 1 / 3
+"""Intersection over union with its guess; an improvement that has less of it is of something else."""
 
 
 class BoxMask(NamedTuple):
@@ -39,11 +52,46 @@ class BoxMask(NamedTuple):
     """It follows the box, not the object."""
 
 
-def mask_of_box(box: Box, size: tuple[int, int], way: BoxMasks, rgb: Rgb | None) -> BoxMask:
+def improved_by(network: AFBURR) -> Improve:
+    """By what a network, in float32, remembers of the guess. Raises model.errors.OutOfMemory."""
+
+    def improve(rgb: Rgb, guess_hw: Mask, inside_hw: Mask) -> Mask:
+        picture = torch.from_numpy(rgb.copy()).permute(2, 0, 1)
+        found = settled(network, picture, torch.from_numpy(guess_hw), torch.from_numpy(inside_hw))
+        better: Mask = found.numpy() >= 0.5
+        return better
+
+    return improve
+
+
+def mask_of_box(
+    box: Box, size: tuple[int, int], way: BoxMasks, rgb: Rgb | None, improve: Improve | None = None
+) -> BoxMask:
     """The mask of a box in a picture `rgb` [H, W, 3] of `size` [H, W]; the same for the same picture.
 
-    Without the picture what `grabcut` would find is not known: the whole box stands for it.
+    Without the picture what `grabcut` would find is not known: the whole box stands for it. Of `network` it is what
+    `improve` makes of that; without it, that itself.
     """
+    if way != "network":
+        return _guessed(box, size, way, rgb)
+    guess = _guessed(box, size, "grabcut", rgb)
+    if rgb is None or improve is None:
+        return guess
+    return guess._replace(mask=_improved(box, guess.mask, rgb, improve))
+
+
+def _improved(box: Box, guess: Mask, rgb: Rgb, improve: Improve) -> Mask:
+    """The guess where what was found is another thing, or nothing."""
+    inside, found = np.zeros(guess.shape, bool), np.zeros(guess.shape, bool)
+    inside[box.inside] = True
+    view = _around(box, guess.shape, least=_LEAST_AROUND * max(box.right - box.left, box.bottom - box.top))
+    found[view.inside] = improve(rgb[view.inside], guess[view.inside], inside[view.inside])
+    found &= inside
+    like = np.count_nonzero(found & guess) >= _LEAST_LIKE * np.count_nonzero(found | guess)
+    return found if like else guess
+
+
+def _guessed(box: Box, size: tuple[int, int], way: BoxMasks, rgb: Rgb | None) -> BoxMask:
     if way == "grabcut" and rgb is not None:
         if (found := _grabcut(box, rgb)) is not None:
             return BoxMask(found, approximate=False)
@@ -81,9 +129,10 @@ def _grabcut(box: Box, rgb: Rgb) -> Mask | None:
     return mask
 
 
-def _around(box: Box, size: tuple[int, ...]) -> Box:
-    """The box with its surroundings, as far as the picture goes."""
-    across, down = (max(8, round(_AROUND * side)) for side in (box.right - box.left, box.bottom - box.top))
+def _around(box: Box, size: tuple[int, ...], *, least: float = 8) -> Box:
+    """The box with its surroundings, at least so many pixels, as far as the picture goes."""
+    sides = (box.right - box.left, box.bottom - box.top)
+    across, down = (max(8, round(least), round(_AROUND * side)) for side in sides)
     return Box(
         max(0, box.left - across),
         max(0, box.top - down),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from model.result import VOID, Labels, Prompt
 from pipeline.errors import InvalidInput, InvalidPrompt
-from pipeline.input.box_masks import BoxMasks, mask_of_box
+from pipeline.input.box_masks import BoxMasks, Improve, mask_of_box
 from pipeline.input.frames import Rgb
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.input.masks import ids_in, read_mask
@@ -44,7 +44,7 @@ class Prompts(Mapping[int, FramePrompt]):
     """
 
     def __init__(
-        self, task: VideoTask, height: int, width: int, *, binary_masks: bool, box_masks: BoxMasks = "grabcut"
+        self, task: VideoTask, height: int, width: int, *, binary_masks: bool, box_masks: BoxMasks = "network"
     ) -> None:
         self._size = (height, width)
         self._binary_masks = binary_masks
@@ -59,14 +59,16 @@ class Prompts(Mapping[int, FramePrompt]):
         self.object_ids = tuple(sorted({object_id for ids in self._ids.values() for object_id in ids}))
         """All object ids that the prompts speak for, ascending."""
 
-    def on(self, frame_index: int, rgb: Rgb) -> FramePrompt | None:
+    def on(self, frame_index: int, rgb: Rgb, improve: Improve | None = None) -> FramePrompt | None:
         """The prompt of a frame whose picture is `rgb` [H, W, 3], if it has one.
 
-        Raises InvalidPrompt where an object has no pixel left under others.
+        `improve`: what makes masks of boxes better; without it `network` is what `grabcut` is.
+
+        Raises InvalidPrompt where an object has no pixel left under others, and as `improve`.
         """
         if frame_index not in self._sources:
             return None
-        return self._combined(frame_index, rgb)
+        return self._combined(frame_index, rgb, improve)
 
     def by_object(self) -> dict[int, list[int]]:
         """The frames of each object's prompts, ascending, without opening them again."""
@@ -81,9 +83,9 @@ class Prompts(Mapping[int, FramePrompt]):
     def __len__(self) -> int:
         return len(self._sources)
 
-    def _combined(self, frame_index: int, rgb: Rgb | None) -> FramePrompt:
+    def _combined(self, frame_index: int, rgb: Rgb | None, improve: Improve | None = None) -> FramePrompt:
         sources = self._sources[frame_index]
-        layers = [self._prompt(source, data, rgb) for source, data in sources]
+        layers = [self._prompt(source, data, rgb, improve) for source, data in sources]
         combined, name = layers[0], f"frame {frame_index}"
         for layer in layers[1:]:
             combined = _combine(combined, layer, name, strict=not any(source.objects for source, _ in sources))
@@ -91,20 +93,20 @@ class Prompts(Mapping[int, FramePrompt]):
             _check_seen(combined.labels, {i for layer in layers for i in ids_in(layer.labels)}, name)
         return combined
 
-    def _prompt(self, source: PromptSource, data: bytes, rgb: Rgb | None) -> FramePrompt:
+    def _prompt(self, source: PromptSource, data: bytes, rgb: Rgb | None, improve: Improve | None) -> FramePrompt:
         if source.mask_uri is None:
-            return self._drawn(source, rgb)
+            return self._drawn(source, rgb, improve)
         name = _name(source.mask_uri)
         labels = read_mask(data, name, binary_masks=self._binary_masks, size=self._size)
         return _spoken_for(labels, source, name)
 
-    def _drawn(self, source: PromptSource, rgb: Rgb | None) -> FramePrompt:
+    def _drawn(self, source: PromptSource, rgb: Rgb | None, improve: Improve | None) -> FramePrompt:
         """Later objects over earlier ones."""
         labels: Labels = np.zeros(self._size, np.int32)
         overlap, shown, approximate = 0, set(), set()
         for given in source.objects:
             try:
-                mask, guessed = self._mask(given, rgb)
+                mask, guessed = self._mask(given, rgb, improve)
             except InvalidPrompt as error:
                 raise error.about(f"frame {source.frame_index}, object {given.object_id}") from error
             overlap += int(np.count_nonzero(labels[mask]))
@@ -120,14 +122,14 @@ class Prompts(Mapping[int, FramePrompt]):
             overlap=overlap,
         )
 
-    def _mask(self, given: PromptObject, rgb: Rgb | None) -> tuple[Mask, bool]:
+    def _mask(self, given: PromptObject, rgb: Rgb | None, improve: Improve | None) -> tuple[Mask, bool]:
         if given.kind != "box":
             return mask_of_shape(given, self._size), False
-        return mask_of_box(pixels_of_box(given, self._size), self._size, self._box_masks, rgb)
+        return mask_of_box(pixels_of_box(given, self._size), self._size, self._box_masks, rgb, improve)
 
 
 def load_prompts(
-    task: VideoTask, height: int, width: int, *, binary_masks: bool = False, box_masks: BoxMasks = "grabcut"
+    task: VideoTask, height: int, width: int, *, binary_masks: bool = False, box_masks: BoxMasks = "network"
 ) -> Prompts:
     """The prompts of a video of `height` x `width` pixels.
 

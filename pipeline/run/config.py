@@ -28,7 +28,7 @@ class WorkerConfig:
     """Fill frames before a prompt from behind; part of the identity of videos that have some (`run.both_ways`)."""
     binary_masks: bool = False
     """Prompt masks hold only 0 and 255; 255 is object 1."""
-    box_masks: BoxMasks = "grabcut"
+    box_masks: BoxMasks = "network"
     """How boxes of prompts become masks; part of the identity of videos that have some."""
     device: Device = "auto"
     reserved_gpus: float = 0.0

@@ -26,7 +26,7 @@ class OpenVideo:
         binary_masks: bool,
         queue_frames: int,
         max_pixels: int = MAX_PIXELS,
-        box_masks: BoxMasks = "grabcut",
+        box_masks: BoxMasks = "network",
     ) -> None:
         """Opens everything; at most `queue_frames` decoded frames wait. Raises as `open_video` and `load_prompts`."""
         self.task = task
@@ -63,7 +63,7 @@ class Prefetch:
         binary_masks: bool,
         queue_frames: int,
         max_pixels: int = MAX_PIXELS,
-        box_masks: BoxMasks = "grabcut",
+        box_masks: BoxMasks = "network",
     ) -> None:
         """As of `OpenVideo`."""
         self._open = partial(

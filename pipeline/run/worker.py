@@ -15,8 +15,7 @@ import torch
 
 from model import checkpoint
 from model.capture import CudaGraphs
-from model.errors import BudgetTooSmall, ModelError, translate_out_of_memory
-from model.errors import OutOfMemory as ModelOutOfMemory
+from model.errors import BudgetTooSmall, translate_out_of_memory
 from model.network import AFBURR
 from model.result import FrameResult
 from model.runtime import keep_memory
@@ -27,11 +26,10 @@ from pipeline.errors import (
     InvalidCheckpoint,
     InvalidInput,
     InvalidPrompt,
-    OutOfMemory,
     PipelineError,
-    SegmentationFailed,
     WorkerUnfit,
 )
+from pipeline.input.box_masks import Improve, improved_by
 from pipeline.input.frames import Frame
 from pipeline.input.manifest import VideoTask
 from pipeline.input.video import VideoReader, open_video
@@ -44,6 +42,7 @@ from pipeline.run.both_ways import Nearest, WayBack
 from pipeline.run.config import WorkerConfig
 from pipeline.run.device import pick_device
 from pipeline.run.ending import Ending
+from pipeline.run.frame_named import frame_named
 from pipeline.run.prefetch import OpenVideo, Prefetch
 from pipeline.run.progress import WorkerCounts
 from pipeline.run.watch import Watch
@@ -100,6 +99,8 @@ class VideoWorker:
         """How far this worker is; other threads may read it."""
         self._device = torch.device("cpu")
         self._network: AFBURR | None = None
+        self._improve: Improve | None = None
+        """Of masks of boxes."""
         self._stopped = threading.Event()
         self._watch = Watch(config.patience)
         self._prefetch = Prefetch(
@@ -127,6 +128,7 @@ class VideoWorker:
                 "where the run was started: give every node the same file"
             )
         self._network = network.to(self._device)
+        self._improve = improved_by(self._network)
 
     def limit_threads(self) -> None:
         """Give this thread the configured number of torch threads: results depend on it, cores are shared."""
@@ -187,7 +189,7 @@ class VideoWorker:
     def close(self) -> None:
         """Let go of the network, its memory and what was prepared."""
         self._prefetch.close()
-        self._network = None
+        self._network = self._improve = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -244,8 +246,8 @@ class VideoWorker:
                 self._watch.opening(frame.index)  # what lies before may have to be decoded for the next one
                 if not nearest.needs(frame.index):
                     continue
-                with seconds.spent_on("network"), _frame_named(frame):
-                    prompt = video.prompts.on(frame.index, frame.rgb)
+                with seconds.spent_on("network"), frame_named(frame):
+                    prompt = video.prompts.on(frame.index, frame.rgb, self._improve)
                     result = segmenter.step(uploaded.arrived(), prompt)
                 with seconds.spent_on("write"):
                     behind.add(frame.index, result)
@@ -267,12 +269,12 @@ class VideoWorker:
             Behind[_Row](lambda row: row.write(writer, behind), depth, _Row.num_bytes) as rows,
         ):
             for frame, uploaded in self._frames(brought, seconds):
-                with seconds.spent_on("network"), _frame_named(frame):
-                    prompt = video.prompts.on(frame.index, frame.rgb)
+                with seconds.spent_on("network"), frame_named(frame):
+                    prompt = video.prompts.on(frame.index, frame.rgb, self._improve)
                     segmenter.submit(uploaded.arrived(), prompt)
                 with seconds.spent_on("write"):  # while a GPU works on this frame
                     _hand_over(rows, before)
-                with seconds.spent_on("network"), _frame_named(frame):
+                with seconds.spent_on("network"), frame_named(frame):
                     result = segmenter.collect()
                 before = _Row(frame, result, prompt.approximations() if prompt else {})
                 seen.add(frame)
@@ -371,19 +373,8 @@ def _machine_named() -> Iterator[None]:
 
 
 def _bring(frame: Frame, upload: Upload) -> Uploaded:
-    with _frame_named(frame), translate_out_of_memory():
+    with frame_named(frame), translate_out_of_memory():
         return upload(torch.from_numpy(frame.rgb).permute(2, 0, 1))
-
-
-@contextmanager
-def _frame_named(frame: Frame) -> Iterator[None]:
-    """Raises what the network raises of a frame, with its number."""
-    try:
-        yield
-    except ModelOutOfMemory as error:
-        raise OutOfMemory(f"frame {frame.index}: out of memory ({error})", frame.index) from error
-    except ModelError as error:
-        raise SegmentationFailed(f"frame {frame.index}: {error}", frame.index) from error
 
 
 def _hand_over(rows: "Behind[_Row]", row: _Row | None) -> None:

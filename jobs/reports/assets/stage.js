@@ -11,7 +11,7 @@ vosBatch.Stage = (() => {
   const STEPS = [0.05, 0.1, 0.2, 0.35];
   const rampOf = (value) => (known(value) ? RAMP[STEPS.filter((step) => value >= step).length] : "#9aa3af");
 
-  const LOOKS = { fill: { fill: 0.4, line: 2 }, outline: { fill: 0, line: 2 }, none: null };
+  const LOOKS = { fill: { fill: 0.4, line: 2 }, outline: { fill: 0, line: 2 }, heat: null, none: null };
 
   /** The canvas over the picture, in the pixels of the screen. */
   function Masks({ shown, video, look, colourOf }) {
@@ -66,34 +66,41 @@ vosBatch.Stage = (() => {
     useEffect(() => {
       const key = (event) => {
         if (event.key === "m" && !event.ctrlKey && !event.metaKey) {
-          const names = Object.keys(LOOKS);
-          change({ look: names[(names.indexOf(view.look) + 1) % names.length] });
+          const names = Object.keys(LOOKS).filter((name) => name !== "heat" || video.ramp);
+          change({ look: names[(names.indexOf(look) + 1) % names.length] });
         }
       };
       addEventListener("keydown", key);
       return () => removeEventListener("keydown", key);
-    }, []);
+    });
     const { facts } = video;
+    const look = view.look === "heat" && !video.ramp ? "fill" : view.look;
     const seen = only === null ? shown : { ...shown, objects: shown.objects.filter((one) => one.id === only) };
     const judged = video.objects.some((one) => one.expected_j.some(known));
     return html`<div class="stage">
       <figure class="card">
         <div class="mat"><div class="picture" style=${{ aspectRatio: `${facts.width} / ${facts.height}`, "--ratio": facts.width / facts.height }}>
           ${shown.picture && html`<img src=${shown.picture} alt=${`Frame ${shown.frame}`} />`}
-          <${Masks} shown=${seen} video=${video} look=${LOOKS[view.look]}
+          ${look === "heat" && shown.heat && html`<img class="heat" src=${shown.heat} alt="Where the network is unsure" />`}
+          <${Masks} shown=${seen} video=${video} look=${LOOKS[look]}
             colourOf=${view.by === "object" ? colourById(colours) : colourByUncertainty} />
           ${!shown.picture && html`<p class="nothing">no picture</p>`}
         </div></div>
         <figcaption class="noprint">
           <span class="steps"><button class="button" type="button" aria-label="Frame before" disabled=${at === 0} onClick=${() => onStep(-1)}>←</button>
           <button class="button" type="button" aria-label="Next frame" disabled=${at === video.shown.length - 1} onClick=${() => onStep(1)}>→</button></span>
-          <span class="group" role="group" aria-label="Masks"><${Choice} value="fill" now=${view.look} name="Masks filled (m)" onChange=${(look) => change({ look })}>Fill<//>
-          <${Choice} value="outline" now=${view.look} name="Outlines (m)" onChange=${(look) => change({ look })}>Outline<//>
-          <${Choice} value="none" now=${view.look} name="No masks (m)" onChange=${(look) => change({ look })}>Off<//></span>
-          <span class="group" role="group" aria-label="Colours"><${Choice} value="object" now=${view.by} name="A colour an object" onChange=${(by) => change({ by })}>By object<//>
-          <${Choice} value="uncertainty" now=${view.by} name="By each object's uncertainty in this frame" onChange=${(by) => change({ by })}>By uncertainty<//></span>
-          ${view.by === "uncertainty" && html`<span class="ramp" aria-label="Uncertainty from 0 to 0.35 and more">0
+          <span class="group" role="group" aria-label="Masks"><${Choice} value="fill" now=${look} name="Masks filled (m)" onChange=${(look) => change({ look })}>Fill<//>
+          <${Choice} value="outline" now=${look} name="Outlines (m)" onChange=${(look) => change({ look })}>Outline<//>
+          ${video.ramp && html`<${Choice} value="heat" now=${look} name="Where in the picture the network is unsure (m)" onChange=${(look) => change({ look })}>Heat map<//>`}
+          <${Choice} value="none" now=${look} name="No masks (m)" onChange=${(look) => change({ look })}>Off<//></span>
+          ${look !== "heat" && html`<span class="group" role="group" aria-label="Colours"><${Choice} value="object" now=${view.by} name="A colour an object" onChange=${(by) => change({ by })}>By object<//>
+          <${Choice} value="uncertainty" now=${view.by} name="By each object's uncertainty in this frame" onChange=${(by) => change({ by })}>By uncertainty<//></span>`}
+          ${look !== "heat" && view.by === "uncertainty" && html`<span class="ramp" aria-label="Uncertainty from 0 to 0.35 and more">0
             ${RAMP.map((colour) => html`<i style=${{ background: colour }}></i>`)} 0.35+</span>`}
+          ${look === "heat" && (shown.heat
+            ? html`<span class="ramp" title="U of each pixel: 1 where two objects are equally probable" aria-label="Uncertainty of pixels from 0 to 1">0
+              <i class="smooth" style=${{ background: `linear-gradient(to right, ${video.ramp.join(", ")})` }}></i> 1</span>`
+            : html`<span class="quiet">no heat map of this frame</span>`)}
         </figcaption>
       </figure>
       <aside>

@@ -70,6 +70,7 @@ vosBatch.Video = (() => {
     const onPick = (picked) => go(nearest(shown, picked), picked);
     return html`
       ${video.without_pictures && html`<p class="note">${video.without_pictures}</p>`}
+      ${video.without_heat && html`<p class="note">${video.without_heat}</p>`}
       <${vosBatch.Stage} video=${video} shown=${shown[place.at]} at=${place.at} asked=${place.asked} colours=${colours} only=${only}
         onOnly=${setOnly} onStep=${(step) => go(place.at + step)} />
       <${vosBatch.Filmstrip} video=${video} at=${place.at} colours=${colours} onChoose=${(at) => go(at)} />

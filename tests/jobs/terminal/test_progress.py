@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from jobs.terminal import progress as progress_module
-from jobs.terminal.progress import show_progress
+from jobs.terminal.progress import show_progress, shown_on
 from pipeline.run.progress import Progress
 
 
@@ -85,3 +85,17 @@ def test_a_terminal_gets_a_bar(clock: Clock) -> None:
     text = "\n".join(lines)
     for part in ("starting workers", "2 of 4 videos, 1 failed", "20/40", "10.00 frames/s", "0m 02s left"):
         assert part in text
+
+
+@pytest.mark.parametrize(("each_s", "expected"), [(1, []), (4, [3, 6]), (30, [1, 2, 3, 4, 5, 6])])
+def test_without_a_terminal_things_that_are_passed_on_are_counted_every_ten_seconds(
+    clock: Clock, each_s: int, expected: list[int]
+) -> None:
+    console = Console(file=io.StringIO(), width=150)
+    passed = []
+    for one in shown_on(console, "writing pages")(iter("abcdef"), 6):
+        passed.append(one)
+        clock.now_s += each_s
+    assert passed == list("abcdef")
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [f"writing pages: {number} of 6" for number in expected]

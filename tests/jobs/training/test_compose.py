@@ -194,6 +194,20 @@ def test_newcomers_come_in_later_and_are_background() -> None:
     assert covered > 3
 
 
+def test_what_hides_an_object_at_first_goes_away_and_the_object_is_all_there() -> None:
+    """White boxes before a black square: in the first frame some of it is hidden, in the last all is seen again."""
+    white = Still(name="w", picture=np.full((60, 80, 3), 255, np.uint8), labels=two_boxes())
+    base, hidden = squares(1), 0
+    for seed in range(20):
+        clip = drawn(seed, sources=[Fixed(*[base] * 4, grey=0)], cutouts=[white], pastes=0.0, generated=0.0, veils=2.0)
+        assert all(np.isin(labels, (0, 1)).all() and not labels[base == 0].any() for labels in clip.labels)
+        areas = (clip.labels == 1).sum(axis=(1, 2))
+        hidden += bool(areas[0] < base.sum())
+        assert areas[-1] == base.sum() and not (clip.frames[-1].min(axis=2) > 128).any()
+        assert not (clip.frames[0].min(axis=2) > 225)[clip.labels[0] == 1].any()
+    assert hidden > 4
+
+
 def test_some_newcomers_are_dark() -> None:
     """White boxes before mid-grey: some stay brighter than it, some become darker."""
     white = Still(name="w", picture=np.full((60, 80, 3), 255, np.uint8), labels=two_boxes())

@@ -4,6 +4,7 @@ Legend: T frames, S side of the crop.
 """
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.training.motion import Pose, camera, come_in, elastic, leave_and_return, path, place, wander
+from jobs.training.motion import Pose, approach, camera, come_in, elastic, leave_and_return, path, place, wander
 from tests.jobs.material import labels, picture, two_boxes
 
 SIDE = 48
@@ -40,6 +41,16 @@ def test_a_pose_brings_its_anchor_to_its_centre_and_scales_all_lengths(pose: Pos
     np.testing.assert_allclose(linear @ pose.anchor + shift, pose.centre, atol=1e-6)
     assert math.hypot(*(linear @ offset)) == pytest.approx(pose.scale * math.hypot(*offset), abs=1e-6)
     assert np.linalg.det(linear) == pytest.approx((-1 if pose.mirrored else 1) * pose.scale**2)
+
+
+@given(pose=poses, squeeze=st.floats(0.3, 3), along=coordinates)
+def test_a_squeezed_pose_keeps_its_anchor_and_heights_and_changes_widths(
+    pose: Pose, squeeze: float, along: float
+) -> None:
+    squeezed = replace(pose, squeeze=squeeze).matrix()
+    np.testing.assert_allclose(squeezed @ [*pose.anchor, 1], pose.centre, atol=1e-6)
+    np.testing.assert_allclose(squeezed[:, 1], pose.matrix()[:, 1])
+    np.testing.assert_allclose(squeezed[:, 0] * along, squeeze * pose.matrix()[:, 0] * along, atol=1e-9)
 
 
 def test_the_identity_gives_the_crop_itself() -> None:
@@ -126,6 +137,17 @@ def test_a_wandering_curve_starts_at_zero_keeps_its_pace_and_never_goes_far(
     assert curve.shape == (frames,) and abs(curve[0]) < 1e-9
     assert np.abs(np.diff(curve)).max(initial=0) <= abs(per_frame) + 1e-9
     assert np.abs(curve).max() <= 24 * abs(per_frame)
+
+
+@given(seed=st.integers(0, 1000), frames=st.integers(1, 12), speed=st.floats(0, 3))
+def test_what_comes_nearer_does_so_all_the_way_and_stays_on_its_path(seed: int, frames: int, speed: float) -> None:
+    start = replace(IDENTITY, centre=(3.0, 4.0), angle=0.5, scale=0.7)
+    found = approach(np.random.default_rng(seed), [start] * frames, speed)
+    assert found[0] == start and {(pose.centre, pose.angle) for pose in found} == {(start.centre, start.angle)}
+    for values, most in (([p.scale / 0.7 for p in found], 2.0), ([p.squeeze for p in found], 1.6)):
+        steps = np.diff(np.log(values))
+        assert np.abs(np.log(values)).max() <= math.log(most) * min(1.0, speed) + 1e-9
+        np.testing.assert_allclose(steps, steps[:1].repeat(len(steps)), atol=1e-9)
 
 
 @given(seed=st.integers(0, 1000), frames=st.integers(1, 60))

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from jobs.datasets.davis import read_sequences
 from jobs.pictures.decode import decode_picture
 from jobs.training.sources import DavisSequences, Footage, MovedStills, framing
+from jobs.training.stills import Still
 from pipeline.errors import InvalidInput
 from tests.jobs.material import labels, still, two_boxes, write_sequence
 
@@ -46,6 +48,38 @@ def test_the_same_seed_draws_the_same_footage() -> None:
     np.testing.assert_array_equal(first.frames, again.frames)
     np.testing.assert_array_equal(first.labels, again.labels)
     assert not np.array_equal(first.frames, other.frames)
+
+
+def test_in_depth_objects_move_before_what_is_behind_them_and_stay_under_their_labels() -> None:
+    """Red and blue boxes on grey: each keeps its colour and id, they move apart, and where they were it is grey."""
+    found = two_boxes()
+    colours = np.array([[100, 100, 100], [255, 0, 0], [0, 0, 255]], np.uint8)
+    source = MovedStills([Still(name="s", picture=colours[found], labels=found)], bend=0.0, depth=1.0)
+    apart = []
+    for seed in range(20):
+        footage = source.draw(rng(seed), 4, SIDE, 1.0)
+        check(footage, 4, ids={0, 1, 2})
+        if set(np.unique(footage.labels[0])) != {0, 1, 2}:
+            continue  # what the first frame does not show stays with the background, and may fill holes
+        for frame, ids in zip(footage.frames, footage.labels, strict=True):
+            inside = cv2.erode((ids > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+            outside = cv2.dilate((ids > 0).astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
+            assert inside.sum() == 0 or (np.abs(frame - colours[ids].astype(int)).max(axis=2)[inside] < 60).mean() > 0.9
+            assert outside.sum() == 0 or (np.abs(frame.astype(int) - 100).max(axis=2)[outside] < 60).mean() > 0.97
+        if all(set(np.unique(ids)) == {0, 1, 2} for ids in footage.labels):
+            first, last = (
+                np.subtract(*(np.argwhere(ids == n).mean(axis=0) for n in (1, 2)))
+                for ids in (footage.labels[0], footage.labels[-1])
+            )
+            apart.append(float(np.abs(last - first).max()))
+    assert len(apart) > 3 and np.median(apart) > 2
+
+
+def test_what_fills_its_still_moves_with_it() -> None:
+    """Nothing is behind it: what lies beyond the border is mirrored, and still the object."""
+    source = MovedStills([still(1, labels((0, 60, 0, 80)))], depth=1.0)
+    for seed in range(10):
+        assert all((ids == 1).all() for ids in source.draw(rng(seed), 3, SIDE, 2.0).labels)
 
 
 # Sequences

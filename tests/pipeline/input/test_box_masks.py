@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.input.box_masks import mask_of_box
+from pipeline.input.box_masks import Improve, improved_by, mask_of_box
 from pipeline.input.frames import Rgb
-from pipeline.input.shapes import Box
+from pipeline.input.shapes import Box, Mask
+from pipeline.input.weights import load_network
 
 SIZE = (90, 120)
 BOX = Box(40, 20, 80, 70)
@@ -103,3 +104,64 @@ def test_an_ellipse_fills_its_box_from_edge_to_edge(left: int, top: int, width: 
     np.testing.assert_array_equal(inside, inside[::-1, ::-1])
     if width > 8 and height > 8:
         assert 0.7 < inside.mean() < 0.86  # pi / 4
+
+
+def shrunk_by(pixels: int) -> Improve:
+    """An improvement that takes so many rows off the top of the guess, and marks everything outside the box."""
+
+    def improve(rgb: Rgb, guess_hw: Mask, inside_hw: Mask) -> Mask:
+        assert rgb.shape[:2] == guess_hw.shape == inside_hw.shape
+        better = guess_hw.copy()
+        better[: np.flatnonzero(guess_hw.any(axis=1))[0] + pixels] = False
+        return better | ~inside_hw
+
+    return improve
+
+
+def test_an_improvement_counts_inside_the_box() -> None:
+    rgb, _ = scene()
+    guess = mask_of_box(BOX, SIZE, "grabcut", rgb)
+    found = mask_of_box(BOX, SIZE, "network", rgb, shrunk_by(15))
+    top = np.flatnonzero(guess.mask.any(axis=1))[0] + 15
+    np.testing.assert_array_equal(found.mask[top:], guess.mask[top:])
+    assert not found.mask[:top].any() and not found.approximate
+
+
+def test_an_improvement_that_is_of_another_thing_is_none() -> None:
+    rgb, _ = scene()
+    guess = mask_of_box(BOX, SIZE, "grabcut", rgb).mask
+    np.testing.assert_array_equal(mask_of_box(BOX, SIZE, "network", rgb, shrunk_by(45)).mask, guess)
+    nothing = mask_of_box(BOX, SIZE, "network", rgb, lambda _, guess_hw, __: np.zeros_like(guess_hw)).mask
+    np.testing.assert_array_equal(nothing, guess)
+
+
+def test_what_follows_an_ellipse_still_says_so_when_it_is_improved() -> None:
+    found = mask_of_box(BOX, SIZE, "network", two_stripes(), shrunk_by(5))
+    ellipse = mask_of_box(BOX, SIZE, "ellipse", two_stripes()).mask
+    assert found.approximate and 0 < found.mask.sum() < ellipse.sum()
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 120, 90), Box(5, 5, 6, 6), Box(0, 0, 1, 90), Box(118, 88, 120, 90)])
+def test_any_box_can_be_improved(box: Box) -> None:
+    rgb, _ = scene()
+    found = mask_of_box(box, SIZE, "network", rgb, lambda _, guess_hw, __: guess_hw)
+    np.testing.assert_array_equal(found.mask, mask_of_box(box, SIZE, "grabcut", rgb).mask)
+
+
+def test_without_a_network_or_the_picture_it_is_what_grabcut_finds() -> None:
+    rgb, _ = scene()
+    np.testing.assert_array_equal(
+        mask_of_box(BOX, SIZE, "network", rgb).mask, mask_of_box(BOX, SIZE, "grabcut", rgb).mask
+    )
+    assert mask_of_box(BOX, SIZE, "network", None, shrunk_by(5)).mask.sum() == BOX.area
+
+
+def test_the_network_in_the_box_takes_off_what_grabcut_took_with_it() -> None:
+    rgb, triangle = scene()
+    rgb.flags.writeable = False  # as frames may be
+    guess = triangle.copy()
+    guess[20:50, 42:52] = True
+    inside = np.zeros(SIZE, bool)
+    inside[BOX.inside] = True
+    found = improved_by(load_network("lite0-open"))(rgb, guess, inside)
+    assert overlap(found & inside, triangle) > overlap(guess, triangle) + 0.03

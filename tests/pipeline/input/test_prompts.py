@@ -14,6 +14,7 @@ from pipeline.input.frames import Rgb
 from pipeline.input.manifest import PromptSource, VideoTask
 from pipeline.input.objects import PromptObject
 from pipeline.input.prompts import Prompts, load_prompts
+from pipeline.input.shapes import Mask
 from tests.pipeline.input.pngs import IDS, disc, grey
 
 
@@ -209,6 +210,30 @@ def test_boxes_become_masks_by_the_picture_and_say_where_that_failed() -> None:
     assert prompt.approximate == {7} and 24 <= (prompt.labels == 7).sum() < 36
     whole = loaded(boxes, box_masks="box").on(2, two_colours())
     assert whole is not None and whole.approximate == {1, 7} and (whole.labels == 1).sum() == 480
+
+
+def test_only_masks_of_boxes_are_improved_each_by_its_own_box(tmp_path: Path) -> None:
+    labels = np.zeros(SIZE, np.uint8)
+    labels[35:, 50:] = 4
+    (tmp_path / "m.png").write_bytes(grey(labels))
+    file = PromptSource(frame_index=2, mask_uri=f"file://{tmp_path}/m.png")
+    drawn = of_objects(rectangle(3, 0, 32, 20, 5), PromptObject.of_box(1, (8, 8, 20, 24)))
+    boxes = []
+
+    def improve(rgb: Rgb, guess: Mask, inside: Mask) -> Mask:
+        assert rgb.shape[:2] == guess.shape == inside.shape
+        boxes.append(int(inside.sum()))
+        return guess & (np.arange(guess.shape[1]) % 2 == 0)
+
+    prompts = loaded(file, drawn, box_masks="network")
+    plain, better = prompts.on(2, two_colours()), prompts.on(2, two_colours(), improve)
+    assert plain is not None and better is not None and boxes == [480]
+    for exact in (3, 4):
+        np.testing.assert_array_equal(better.labels == exact, plain.labels == exact)
+    assert (better.labels == 1).sum() == (plain.labels == 1).sum() / 2
+    assert better.object_ids == (1, 3, 4) and better.approximate == plain.approximate == frozenset()
+    given = loaded(file, drawn, box_masks="grabcut").on(2, two_colours(), improve)
+    assert given is not None and boxes == [480]
 
 
 def test_other_frames_have_no_prompt() -> None:

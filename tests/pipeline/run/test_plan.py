@@ -90,7 +90,7 @@ def test_given_objects_are_part_of_the_identity(corpus: Corpus) -> None:
 
 def test_what_boxes_become_concerns_only_videos_with_boxes(corpus: Corpus) -> None:
     box, polygon = PromptObject.of_box(1, (0, 0, 9, 9)), PromptObject.of_polygons(1, [[0, 0, 9, 0, 9, 9]])
-    assert len({identities_of(corpus, box, box_masks=way) for way in ("grabcut", "ellipse", "box")}) == 3
+    assert len({identities_of(corpus, box, box_masks=way) for way in ("network", "grabcut", "ellipse", "box")}) == 4
     assert identities_of(corpus, polygon, box_masks="box") == identities_of(corpus, polygon)
     assert planned(corpus, box_masks="box").identities == planned(corpus).identities
 

@@ -19,6 +19,7 @@ import torch
 
 from model import errors as model_errors
 from model.bank import BankConfig
+from model.checkpoint import fingerprint
 from model.network import AFBURR
 from model.result import FrameResult
 from model.segmenter import SegmenterConfig, VideoSegmenter
@@ -36,7 +37,9 @@ from pipeline.errors import (
     UnreadableVideo,
     WorkerUnfit,
 )
+from pipeline.input.box_masks import improved_by
 from pipeline.input.manifest import PromptSource, VideoTask
+from pipeline.input.objects import PromptObject
 from pipeline.input.prompts import load_prompts
 from pipeline.input.video import open_video
 from pipeline.input.weights import load_network
@@ -294,6 +297,43 @@ class TestBothWays:
         worker.stop()
         with pytest.raises(Interrupted, match="before frame 9"):
             worker.process(attempt_at(make_task(video, tmp_path, prompts=(9,)), "a"))
+
+
+class TestBoxes:
+    @pytest.mark.parametrize("both_ways", [False, True])
+    def test_the_network_s_memory_of_the_guess_is_what_a_box_becomes(
+        self, video: Path, output: str, both_ways: bool
+    ) -> None:
+        """On a later frame, and so from behind, too."""
+        network = load_network("lite0-open")
+        given = PromptObject.of_box(3, (8.0, 6.0, 24.0, 20.0))
+        task = VideoTask(
+            video_id="my video",
+            video_uri=f"file://{video}",
+            prompts=(PromptSource(frame_index=2, object_ids=(3,), objects=(given,)),),
+            row=1,
+        )
+        found = {}
+        for way in ("network", "grabcut"):
+            config = config_for(
+                output,
+                checkpoint="lite0-open",
+                checkpoint_fingerprint=fingerprint(network),
+                box_masks=way,
+                both_ways=both_ways,
+            )
+            outcome = ready(config).process(attempt_at(task, way))
+            found[way] = {row["frame_index"]: row for row in rows(output, outcome, "masks")}
+        assert found["network"].keys() == set(range(0 if both_ways else 2, 12))
+        with open_video(task.video_uri, start_frame=2, end_frame=3) as reader:
+            picture = next(iter(reader)).rgb
+        prompts = load_prompts(task, HEIGHT, WIDTH, box_masks="network")
+        better, plain = prompts.on(2, picture, improved_by(network)), prompts.on(2, picture)
+        assert better is not None and plain is not None
+        areas = {way: by_frame[2]["area"] for way, by_frame in found.items()}
+        assert areas == {"network": (better.labels == 3).sum(), "grabcut": (plain.labels == 3).sum()}
+        assert areas["network"] != areas["grabcut"]
+        assert found["network"][2]["approximate"] == found["grabcut"][2]["approximate"]
 
 
 class TestEarlyEnds:
