@@ -6,7 +6,7 @@ The check is proved by planting violations into a copy of the tree.
 import ast
 import shutil
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def modules(folder: Path) -> list[str]:
     return sorted(".".join(part for part in parts if part != "__init__") for parts in found)
 
 
-@lru_cache
+@cache  # of every file: a smaller cache that is gone through in order never finds anything
 def imports_of(source: str, package: str) -> frozenset[str]:
     """Full names of all modules that a file of `package` may import, in whatever way it is written."""
     return frozenset(name for node in ast.walk(ast.parse(source)) for name in _imported(node, package))
@@ -161,11 +161,16 @@ def _longest_module(name: str, known: list[str]) -> str | None:
 
 def _is_command(folder: Path, module: str) -> bool:
     """A Typer app, and a way to run it as `python -m jobs.<name>`."""
-    tree = ast.parse(_path(folder, module).read_text())
+    return not module or _is_typer(_path(folder, module).read_text())
+
+
+@cache
+def _is_typer(source: str) -> bool:
+    tree = ast.parse(source)
     names = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
              if isinstance(target, ast.Name)}  # fmt: skip
     runs = any(isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in tree.body)
-    return not module or ("app" in names and runs)
+    return "app" in names and runs
 
 
 def _circles(folder: Path, known: list[str]) -> list[str]:
