@@ -1,7 +1,7 @@
 """A tiny corpus that tests write for themselves: three videos of two files and a folder, a span, masks, a manifest."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,8 @@ from pipeline.input.manifest import VideoTask, read_manifest
 from pipeline.input.weights import load_network
 from pipeline.output import tables
 from pipeline.run.config import WorkerConfig
+from pipeline.run.driver import run
+from pipeline.run.pool import LocalPool
 from pipeline.storage.store import Store
 from tests.pipeline.media import Rgb, moving_square, write_frames, write_video
 
@@ -164,6 +166,13 @@ def config_for(output: str | Path, **changes: Any) -> WorkerConfig:
         **changes,
     }
     return WorkerConfig(output=str(output), **given)
+
+
+def segmented(tasks: Sequence[VideoTask], output: str, checkpoint: str) -> str:
+    """Videos, by weights of the box; returns `output`."""
+    config = config_for(output, checkpoint=checkpoint, checkpoint_fingerprint=fingerprint(load_network(checkpoint)))
+    run(tasks, config, LocalPool(config))
+    return output
 
 
 def digests(output: str) -> dict[tuple[str, str], str]:

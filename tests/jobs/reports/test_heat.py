@@ -13,19 +13,15 @@ from jobs.reports.destination import INDEX
 from jobs.reports.heat import LEVELS, HeatMaps, heat_maps, ramp
 from jobs.reports.report import Asked, write_report
 from jobs.reviewing.same_run import SameRuns
-from model.checkpoint import fingerprint
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import PromptSource
 from pipeline.input.objects import PromptObject
-from pipeline.input.weights import load_network
 from pipeline.output.labels import committed_video
 from pipeline.output.runs import read_run, run_ids, write_run
-from pipeline.run.driver import run
-from pipeline.run.pool import LocalPool
 from pipeline.storage.store import Store
 from tests.jobs.reports.browser import opened
 from tests.jobs.reports.reading import video
-from tests.pipeline.corpus import Corpus, config_for, write_corpus
+from tests.pipeline.corpus import Corpus, segmented, write_corpus
 
 TRAINED = "lite0-open"
 SPAN = "span"
@@ -38,10 +34,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 @pytest.fixture(scope="module")
 def made(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> str:
-    output = str(tmp_path_factory.mktemp("made") / "out")
-    config = config_for(output, checkpoint=TRAINED, checkpoint_fingerprint=fingerprint(load_network(TRAINED)))
-    run([task for task in corpus.tasks if task.video_id in (SPAN, "two/objects")], config, LocalPool(config))
-    return output
+    tasks = [task for task in corpus.tasks if task.video_id in (SPAN, "two/objects")]
+    return segmented(tasks, str(tmp_path_factory.mktemp("made") / "out"), TRAINED)
 
 
 def masks_of(output: str, video_id: str) -> dict[int, dict[int, str]]:
@@ -73,9 +67,8 @@ def test_masks_of_boxes_come_out_again_too(corpus: Corpus, tmp_path: Path) -> No
     (span,) = (task for task in corpus.tasks if task.video_id == SPAN)
     frame_index = span.prompts[0].frame_index
     box = PromptSource(frame_index=frame_index, object_ids=(3,), objects=(PromptObject.of_box(3, (8, 6, 24, 20)),))
-    task, output = replace(span, prompts=(box,)), str(tmp_path / "out")
-    config = config_for(output, checkpoint=TRAINED, checkpoint_fingerprint=fingerprint(load_network(TRAINED)))
-    run([task], config, LocalPool(config))
+    task = replace(span, prompts=(box,))
+    output = segmented([task], str(tmp_path / "out"), TRAINED)
     committed, masks = committed_video(output, SPAN), masks_of(output, SPAN)
     found = list(heat_maps(SameRuns(output, "cpu"), task, committed.size, masks, max(masks)))
     assert found and not any(one.different for one in found)

@@ -12,7 +12,6 @@ import torch
 
 from jobs.reviewing.returns import return_test
 from jobs.reviewing.returns_file import FILE, RETURNS, Return, read_returns, write_returns
-from model.checkpoint import fingerprint
 from model.metrics import object_similarity
 from model.result import Prompt
 from model.segmenter import VideoSegmenter
@@ -23,11 +22,9 @@ from pipeline.input.weights import load_network
 from pipeline.output import tables
 from pipeline.output.labels import committed_video
 from pipeline.output.runs import RunRecord, write_run
-from pipeline.run.driver import run
-from pipeline.run.pool import LocalPool
 from pipeline.storage.store import Store
 from tests.jobs.reviewing.made import put
-from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, png, write_corpus, write_rows
+from tests.pipeline.corpus import HEIGHT, WIDTH, Corpus, config_for, png, segmented, write_corpus, write_rows
 from tests.pipeline.media import moving_square, read, write_frames
 
 TRAINED = "lite0-open"
@@ -42,10 +39,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 @pytest.fixture(scope="module")
 def made(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Three of the four videos are done."""
-    output = str(tmp_path_factory.mktemp("made") / "out")
-    config = config_for(output, checkpoint=TRAINED, checkpoint_fingerprint=fingerprint(load_network(TRAINED)))
-    run([task for task in corpus.tasks if task.video_id in VIDEOS], config, LocalPool(config))
-    return output
+    tasks = [task for task in corpus.tasks if task.video_id in VIDEOS]
+    return segmented(tasks, str(tmp_path_factory.mktemp("made") / "out"), TRAINED)
 
 
 @pytest.fixture
