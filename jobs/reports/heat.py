@@ -7,7 +7,7 @@ Legend: H, W native frame size, h w network size.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -63,23 +63,30 @@ class HeatMap:
 
 
 def heat_maps(
-    runs: SameRuns, task: VideoTask, size: tuple[int, int], masks: Mapping[int, Mapping[int, str]], last: int
+    runs: SameRuns,
+    task: VideoTask,
+    size: tuple[int, int],
+    masks: Mapping[int, Mapping[int, str]],
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[HeatMap]:
-    """Of a committed video's frames with `masks` (run lengths by frame and object) up to `last`, while it is segmented.
+    """Of a committed video's frames with `masks` (run lengths by frame and object, not empty), while it is segmented.
 
-    `size`: H and W of its masks. A frame before which nothing was prompted has none. Raises InvalidInput,
-    InvalidOutput, InvalidCheckpoint, SegmentationFailed, UnreadableVideo, InvalidPrompt, StoreUnavailable.
+    `size`: H and W of its masks. A frame before which nothing was prompted has none. Raises KeyboardInterrupt where
+    `stop` asks for it, InvalidInput, InvalidOutput, InvalidCheckpoint, InvalidPrompt, SegmentationFailed,
+    UnreadableVideo, StoreUnavailable.
     """
     config, network = runs.of(task.video_id)
     prompts = load_prompts(task, *size, binary_masks=config.binary_masks, box_masks=config.box_masks)
     segmenter, improve = VideoSegmenter(network, config.segmenter, object_ids=prompts.object_ids), improved_by(network)
     with (
         open_video(
-            task.video_uri, start_frame=task.start_frame, end_frame=last + 1, max_pixels=config.max_pixels
+            task.video_uri, start_frame=task.start_frame, end_frame=max(masks) + 1, max_pixels=config.max_pixels
         ) as reader,
         Ahead[Frame](reader, _FRAMES_AHEAD, Frame.num_bytes) as frames,
     ):
         for frame in frames:
+            if stop():
+                raise KeyboardInterrupt
             wanted = frame.index in masks
             with frame_named(frame):
                 prompt = prompts.on(frame.index, frame.rgb, improve)
@@ -95,9 +102,10 @@ def heat_maps(
 class HeatMaps:
     """Puts the heat maps of a report beside its pictures, one video after the other whoever asks."""
 
-    def __init__(self, output: str, device: Device = "auto") -> None:
-        """Raises InvalidOutput, StoreUnavailable."""
+    def __init__(self, output: str, device: Device = "auto", stop: Callable[[], bool] = lambda: False) -> None:
+        """`stop` ends a video on its way. Raises InvalidOutput, StoreUnavailable."""
         self._runs = SameRuns(output, device)
+        self._stop = stop
         self._lock = threading.Lock()
 
     def put(
@@ -105,13 +113,13 @@ class HeatMaps:
     ) -> tuple[list[int], str | None]:
         """The frames of `masks` that have a map now, and why others have none; `size`: H and W of the masks.
 
-        Raises StoreUnavailable.
+        Raises StoreUnavailable, KeyboardInterrupt where it was stopped.
         """
         written: list[int] = []
         worst = 0.0
         try:
             with self._lock:
-                for one in heat_maps(self._runs, task, size, masks, max(masks)) if masks else ():
+                for one in heat_maps(self._runs, task, size, masks, self._stop) if masks else ():
                     if one.valid:
                         store.put(map_name(safe, one.frame_index), _png(one.u_hw))
                         written.append(one.frame_index)

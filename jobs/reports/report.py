@@ -130,7 +130,7 @@ def write_report(
         source=source,
         judge=judge,
         queued=_frames_of(items or ()),
-        heat_maps=HeatMaps(output, asked.device) if asked.heat else None,
+        heat_maps=HeatMaps(output, asked.device, stop) if asked.heat else None,
     )
     done = list(
         _until(stop, shown(side_by_side(reporter.write, sorted(source.videos), asked.readers), len(source.videos)))

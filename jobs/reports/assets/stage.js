@@ -63,18 +63,20 @@ vosBatch.Stage = (() => {
       Object.assign(view, what);
       redraw((turn) => turn + 1);
     };
+    // A video without heat maps is looked at as if another look had been chosen.
+    const looked = () => (view.look === "heat" && !video.ramp ? "fill" : view.look);
     useEffect(() => {
       const key = (event) => {
         if (event.key === "m" && !event.ctrlKey && !event.metaKey) {
           const names = Object.keys(LOOKS).filter((name) => name !== "heat" || video.ramp);
-          change({ look: names[(names.indexOf(look) + 1) % names.length] });
+          change({ look: names[(names.indexOf(looked()) + 1) % names.length] }); // as it is now: keys are faster than pages
         }
       };
       addEventListener("keydown", key);
       return () => removeEventListener("keydown", key);
-    });
+    }, [video]);
     const { facts } = video;
-    const look = view.look === "heat" && !video.ramp ? "fill" : view.look;
+    const look = looked();
     const seen = only === null ? shown : { ...shown, objects: shown.objects.filter((one) => one.id === only) };
     const judged = video.objects.some((one) => one.expected_j.some(known));
     return html`<div class="stage">

@@ -54,7 +54,7 @@ def test_a_map_has_the_mean_that_the_tables_have(made: str, corpus: Corpus) -> N
         for row in committed.rows("frames", ["frame_index", "uncertainty_mean"])
         if row["uncertainty_mean"] is not None
     }
-    found = list(heat_maps(SameRuns(made, "cpu"), task, committed.size, masks, max(masks)))
+    found = list(heat_maps(SameRuns(made, "cpu"), task, committed.size, masks))
     assert len(found) > 2 and {one.frame_index for one in found} == set(means)
     for one in found:
         assert one.different == 0 and one.valid
@@ -70,7 +70,7 @@ def test_masks_of_boxes_come_out_again_too(corpus: Corpus, tmp_path: Path) -> No
     task = replace(span, prompts=(box,))
     output = segmented([task], str(tmp_path / "out"), TRAINED)
     committed, masks = committed_video(output, SPAN), masks_of(output, SPAN)
-    found = list(heat_maps(SameRuns(output, "cpu"), task, committed.size, masks, max(masks)))
+    found = list(heat_maps(SameRuns(output, "cpu"), task, committed.size, masks))
     assert found and not any(one.different for one in found)
 
 
@@ -138,6 +138,13 @@ def test_the_page_shows_maps_among_the_looks(browser: Any, made: str, corpus: Co
         assert page.locator(".stage aside h2").inner_text().startswith(f"Frame {first}")
         assert page.locator(".stage img.heat").count() == 0
         assert "no heat map of this frame" in page.locator(".stage figcaption").inner_text()
+
+
+def test_it_stops_within_a_video(made: str, corpus: Corpus, tmp_path: Path) -> None:
+    asked = Asked(manifest=corpus.manifest, heat=True, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        write_report(made, str(tmp_path), asked, stop=lambda: True)
+    assert not list(tmp_path.rglob("*.heat.png")) and not (tmp_path / INDEX).exists()
 
 
 @pytest.mark.parametrize("asked", [Asked(heat=True), Asked(heat=True, manifest="m.jsonl", spaced=0)])
