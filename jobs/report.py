@@ -1,14 +1,14 @@
 """`vos-batch report OUTPUT --to DIR`: an output as pages for a browser, without a server or a network."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, TypeVar
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from jobs.reports.destination import INDEX, REVIEW
 from jobs.reports.judging import judging
-from jobs.reports.report import READERS, SPACED_FRAMES, Asked, Written, write_report
+from jobs.reports.report import READERS, SPACED_FRAMES, Asked, Written, until, write_report
 from jobs.reviewing.quality import DEFAULT_MODEL, load_model
 from jobs.reviewing.queue import Budget
 from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
@@ -19,8 +19,6 @@ from pipeline.run.device import Device
 from pipeline.storage.store import Store
 
 app = typer.Typer(add_completion=False)
-
-T = TypeVar("T")
 
 _SHOWN = 10
 _BUDGET = "500"
@@ -75,7 +73,7 @@ def report_command(
                     load_model(model),
                     Budget.of(budget),
                     per_video,
-                    lambda videos, total: _until(stop, shown_on(console, "judging masks")(videos, total)),
+                    lambda videos, total: until(stop, shown_on(console, "judging masks")(videos, total)),
                 ) as judged,
             ):
                 written = write_report(
@@ -94,13 +92,6 @@ def report_command(
     store = Store(to)
     console.print(f"{len(judged.items):,} object-frames to review: {store.url_of(REVIEW)}")
     console.print(f"open {store.url_of(INDEX)}")
-
-
-def _until(stop: Callable[[], bool], videos: Iterable[T]) -> Iterable[T]:
-    for video in videos:
-        if stop():
-            raise KeyboardInterrupt
-        yield video
 
 
 def _show(written: Written, console: Console) -> None:

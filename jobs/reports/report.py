@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -31,6 +31,8 @@ from pipeline.output.layout import safe_name
 from pipeline.run.device import Device
 from pipeline.storage.store import Store
 from pipeline.version import code_version
+
+T = TypeVar("T")
 
 READERS = 4
 """Videos read at a time: each holds its values and a picture."""
@@ -133,7 +135,7 @@ def write_report(
         heat_maps=HeatMaps(output, asked.device, stop) if asked.heat else None,
     )
     done = list(
-        _until(stop, shown(side_by_side(reporter.write, sorted(source.videos), asked.readers), len(source.videos)))
+        until(stop, shown(side_by_side(reporter.write, sorted(source.videos), asked.readers), len(source.videos)))
     )
     rows = [one.row for one in done]
     rows += [
@@ -178,8 +180,9 @@ def _read(output: str, asked: Asked) -> _Source:
     )
 
 
-def _until(stop: Callable[[], bool], done: Iterable[_Done]) -> Iterator[_Done]:
-    for one in done:
+def until(stop: Callable[[], bool], things: Iterable[T]) -> Iterator[T]:
+    """The same things. Raises KeyboardInterrupt where `stop` asks for it."""
+    for one in things:
         if stop():
             raise KeyboardInterrupt
         yield one
