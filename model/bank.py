@@ -155,12 +155,15 @@ class AdaptiveBank:
 
     def memory(self) -> list[Rows]:
         """What a read of all channels needs, without a copy: the channels that go together, in their order."""
-        lanes = self._lanes(self._channels)
-        return [self._held.part(lane, self._end(lane)).rows(masked=self._goes_together()) for lane in lanes]
+        return [self._held.part(lane, self._end(lane)).rows(masked=self._goes_together()) for lane in self.lanes()]
+
+    def lanes(self) -> list[slice]:
+        """Which channels each part of `memory` is of, by their places among `channels`."""
+        return self._lanes(self._channels)
 
     def credit(self, use: Sequence[Tensor]) -> None:
         """Add one read's use [k, M] of each of the parts of `memory`."""
-        for lane, use_KM in zip(self._lanes(self._channels), use, strict=True):
+        for lane, use_KM in zip(self.lanes(), use, strict=True):
             self._held.use[lane, : use_KM.shape[1]] += use_KM
 
     def _goes_together(self) -> bool:

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from model.nearby import Near
 from model.slots import Rows
 
 WORKSPACE_ELEMENTS = 1 << 22
@@ -24,13 +25,18 @@ def read(
     memory: Rows,
     query_PC: Tensor,
     *,
+    near: Near | None = None,
     valid_weight: float = 1e-3,
     workspace: int = WORKSPACE_ELEMENTS,
 ) -> tuple[Tensor, Tensor]:
     """Read-out [K, P, V] and use [K, M] = ln(1 + positions whose weight on the row is above `valid_weight`).
 
+    The rows of `near` are read beside those of the memory, each the more the nearer it lies; their use is not told.
     Softmax in float32 whatever the precision of the inputs; carries gradients.
     """
+    stored = memory.key.shape[1]
+    if near is not None:
+        memory = _beside(memory, near.rows)
     rows = memory.key.shape[:2].numel()
     most = _MOST_POSITIONS if query_PC.device.type == "cpu" else len(query_PC)
     block = min(most, max(1, workspace // max(1, rows)))
@@ -40,8 +46,10 @@ def read(
     positions = torch.zeros(key.shape[:-1], device=query_PC.device)
     used = query_PC.new_empty(*key.shape[:-2], min(block, len(query_PC)), key.shape[-2], dtype=torch.float32)
     readout = []
-    for query in query_PC.split(block):
+    for start, query in zip(range(0, len(query_PC), block), query_PC.split(block), strict=True):
         score = (query * scale @ key.mT).float()
+        if near is not None:
+            score[..., stored:] += near.bias_of(start, start + len(query))
         if memory.empty is not None:
             score = score.masked_fill(memory.empty.squeeze(0).unsqueeze(-2), -torch.inf)
         weight = torch.softmax(score, dim=-1)
@@ -51,7 +59,19 @@ def read(
         readout.append(weight.to(value.dtype) @ value)
         del weight
     channels = len(memory.key)
-    return torch.cat(readout, dim=-2).reshape(channels, len(query_PC), -1), torch.log1p(positions).reshape(channels, -1)
+    use = torch.log1p(positions).reshape(channels, -1)[:, :stored]
+    return torch.cat(readout, dim=-2).reshape(channels, len(query_PC), -1), use
+
+
+def _beside(memory: Rows, near: Rows) -> Rows:
+    """Both in one; where none of them is empty there is nothing to leave out."""
+    empty = None
+    if memory.empty is not None or near.empty is not None:
+        parts = [
+            x.key.new_zeros(x.key.shape[:2], dtype=torch.bool) if x.empty is None else x.empty for x in (memory, near)
+        ]
+        empty = torch.cat(parts, dim=1)
+    return Rows(torch.cat([memory.key, near.key], dim=1), torch.cat([memory.value, near.value], dim=1), empty)
 
 
 def _as_multiplied(rows: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from model.decoder import Decoder, DecoderWidths
 from model.encoders import KeyValue, QueryEncoder, ReferenceEncoder, to_rows
 from model.matcher import WORKSPACE_ELEMENTS, read
+from model.nearby import Near
 from model.ops import Padding, crop, pad, padding_to_multiple
 from model.slots import Rows
 from model.trunk import Lite0Trunk, ResNet50Trunk, Trunk
@@ -32,6 +33,8 @@ class Preset:
     key_width: int
     value_width: int
     decoder: DecoderWidths
+    nearby: bool = False
+    """Whether it reads the latest frame's rows by their distance (`model.nearby`)."""
 
 
 PRESETS = {
@@ -40,6 +43,7 @@ PRESETS = {
         key_width=64,
         value_width=128,
         decoder=DecoderWidths(wide=64, narrow=32, local=32, place=True),
+        nearby=True,
     ),
     "resnet50": Preset(
         trunk=ResNet50Trunk,
@@ -50,7 +54,11 @@ PRESETS = {
 }
 DEFAULT_PRESET = "lite0"
 PLACE = "decoder.place.weight"
-"""The layer that takes hints; weights of before it stand for zeros there."""
+"""The layer that takes hints."""
+NEARNESS = "nearness"
+"""How much what is near counts; 0: it is not read."""
+ADDED = (PLACE, NEARNESS)
+"""What networks of before have not: zeros there, which change nothing."""
 
 
 class Segmentation(NamedTuple):
@@ -70,7 +78,7 @@ class AFBURR(nn.Module):
     def __init__(self, preset: str = DEFAULT_PRESET) -> None:
         """Parts as `PRESETS[preset]` says; parameters as torch initialises them (see `untrained`).
 
-        But for the layer that takes hints: it begins with zeros, so that nothing differs from a network without it.
+        But for `ADDED`, which begins with zeros, so that nothing differs from a network without it.
         """
         super().__init__()
         parts = PRESETS[preset]
@@ -80,12 +88,18 @@ class AFBURR(nn.Module):
         channels = self.query_encoder.trunk.channels
         self.key_value = KeyValue(channels[-1], parts.key_width, parts.value_width)
         self.decoder = Decoder(channels, parts.value_width, parts.decoder)
+        self.nearness = nn.Parameter(torch.zeros(())) if parts.nearby else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def takes_hints(self) -> bool:
         """Whether there is a layer for `hint_BKCyx`."""
         return self.decoder.place is not None
+
+    @property
+    def reads_nearby(self) -> bool:
+        """Whether `nearby` is read; the host waits for the answer."""
+        return self.nearness is not None and float(self.nearness) > 0
 
     def memorize(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> list[list[Rows]]:
         """Features of a frame under each of its masks: of each picture, in one part, rows [K, P, C] and [K, P, V].
@@ -104,6 +118,7 @@ class AFBURR(nn.Module):
         picture_B3HW: Tensor,
         memory: Sequence[Sequence[Rows]],
         *,
+        nearby: Sequence[Sequence[Rows | None]] | None = None,
         hint_BKCyx: Tensor | None = None,
         refine: bool = True,
         chunk: int | None = None,
@@ -113,6 +128,7 @@ class AFBURR(nn.Module):
         """Find each picture's channels, given the rows remembered of them.
 
         `memory[b]` has them in parts: channels with rows of equal number, K >= 2 in all and alike in every b.
+        `nearby[b]` has for each of these parts the rows of a frame of the same size, a position each, or None.
 
         The picture is RGB in [0, 1]; `hint_BKCyx`: `model.place.hint` of the channels. Carries gradients, also into
         the memory.
@@ -121,13 +137,21 @@ class AFBURR(nn.Module):
         features = self.query_encoder(picture)
         key, value = self.key_value(features.r4)
         readout, use = [], []
-        for query_PC, parts in zip(to_rows(key).float(), memory, strict=True):
-            reads = [read(rows, query_PC, valid_weight=valid_weight, workspace=workspace) for rows in parts]
+        around = nearby if nearby is not None else [[None] * len(parts) for parts in memory]
+        size = key.shape[-2], key.shape[-1]
+        for query_PC, parts, beside in zip(to_rows(key).float(), memory, around, strict=True):
+            reads = [
+                read(rows, query_PC, near=self._near(near, size), valid_weight=valid_weight, workspace=workspace)
+                for rows, near in zip(parts, beside, strict=True)
+            ]
             readout.append(torch.cat([r for r, _ in reads]))
             use.append([u for _, u in reads])
         readout_BKVhw = torch.stack(readout).transpose(2, 3).unflatten(3, key.shape[-2:])
         logits = self.decoder(readout_BKVhw, value, features, hint_BKCyx=hint_BKCyx, refine=refine, chunk=chunk)
         return Segmentation(crop(logits, padding), use, features.r4)
+
+    def _near(self, rows: Rows | None, size: tuple[int, int]) -> Near | None:
+        return None if rows is None or self.nearness is None else Near(rows, size, self.nearness)
 
     def coarse_features(self, picture_B3HW: Tensor) -> Tensor:
         """`Segmentation.r4` of pictures that are not segmented."""
@@ -158,7 +182,7 @@ def untrained(preset: str = DEFAULT_PRESET, *, seed: int = 0) -> AFBURR:
     network = AFBURR(preset).eval()
     generator = np.random.default_rng(seed)
     for name, parameter in sorted(network.named_parameters()):
-        if parameter.dim() == 4 and name != PLACE:
+        if parameter.dim() == 4 and name not in ADDED:
             values = generator.standard_normal(tuple(parameter.shape))
             if name.startswith("key_value."):
                 values -= values.mean(axis=(1, 2, 3), keepdims=True)

@@ -30,14 +30,16 @@ from model.effect import NO_EFFECT, effective
 from model.errors import NonFinite, translate_out_of_memory
 from model.labels import best_labels, merged_labels, shrunk_labels, upsampled_labels
 from model.matcher import WORKSPACE_ELEMENTS
+from model.nearby import Nearby
 from model.network import AFBURR, with_weights_in
 from model.ops import one_hot
 from model.parcel import Parcel
-from model.place import hint, seen
+from model.place import Place, hint, seen
 from model.prediction import Prediction, object_statistics
 from model.result import BACKGROUND, VOID, BankStatistics, FrameResult, Labels, Prompt
 from model.runtime import flushed_denormals, repeatable
-from model.state import PlaceState, SegmenterState
+from model.slots import Rows
+from model.state import LastFrame, SegmenterState
 from model.transfer import Download
 from model.uncertainty import as_frame_statistics
 
@@ -124,7 +126,9 @@ class VideoSegmenter:
         self._cuts = ShotCuts()
         self._planned = frozenset(object_ids)
         self._objects: set[int] = set()
-        self._places: PlaceState | None = None
+        self._places: LastFrame[Place] | None = None
+        self._nearby: LastFrame[Nearby] | None = None
+        self._reads_nearby = network.reads_nearby
         self._step = 0
 
     def check_budget(self, height: int, width: int) -> None:
@@ -249,6 +253,7 @@ class VideoSegmenter:
             found = self._network.segment(
                 picture,
                 [self._bank.memory()],
+                nearby=self._near(channels, picture),
                 hint_BKCyx=self._hint(channels, picture),
                 refine=self._config.refine,
                 chunk=self._config.object_chunk,
@@ -272,13 +277,16 @@ class VideoSegmenter:
 
     def _hint(self, channels: tuple[int, ...], picture: Tensor) -> Tensor | None:
         """Where the channels were in the last frame; None where nothing was or the picture had another size."""
-        if (
-            not self._network.takes_hints
-            or self._places is None
-            or self._places.picture_size != tuple(picture.shape[-2:])
-        ):
+        last = self._places
+        return hint(last.of(channels))[None] if last and last.picture_size == tuple(picture.shape[-2:]) else None
+
+    def _near(self, channels: tuple[int, ...], picture: Tensor) -> list[list[Rows | None]] | None:
+        """What the channels have left at each position in the last frame that was memorized; else as `_hint`."""
+        last = self._nearby
+        if last is None or last.picture_size != tuple(picture.shape[-2:]):
             return None
-        return hint(self._places.of(channels))[None]
+        found = last.of(channels)
+        return [[found.rows(lane, masked=self._together) for lane in self._bank.lanes()]]
 
     def _autocast(self) -> "torch.autocast | nullcontext[None]":
         dtype = AUTOCAST.get(self._config.precision)
@@ -327,11 +335,8 @@ class VideoSegmenter:
     def _see(self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, *, prompted: bool) -> None:
         """Keep where the channels are; a correction is no movement."""
         before = self._places.of(channels) if self._places and not prompted else None
-        found = PlaceState(channels, (picture.shape[-2], picture.shape[-1]), seen(masks, before))
-        if self._places is not None and self._places.is_like(found):
-            self._places.take_over(found)
-        else:
-            self._places = found
+        found = LastFrame(channels, (picture.shape[-2], picture.shape[-1]), seen(masks, before))
+        self._places = found.taken_over(self._places)
 
     def _memorize(
         self, picture: Tensor, channels: tuple[int, ...], masks: Tensor, present_K: Tensor, annotated: set[int]
@@ -352,6 +357,10 @@ class VideoSegmenter:
             annotated=annotated,
             present_K=present_K if self._together and not annotated and not self._config.bank.store_empty else None,
         )
+        if self._reads_nearby:
+            of = tuple(channels[k] for k in stored)
+            left = Nearby(rows.key, rows.value, present_K[stored])
+            self._nearby = LastFrame(of, (picture.shape[-2], picture.shape[-1]), left).taken_over(self._nearby)
 
     def _network_labels(self, picture: Tensor, prediction: Prediction | None, prompt: Prompt) -> Tensor:
         """The merged labels of a prompted frame at network size."""
@@ -378,6 +387,7 @@ class VideoSegmenter:
             objects=tuple(sorted(self._objects)),
             bank=self._bank.state(),
             places=self._places.on(torch.device("cpu")) if self._places else None,
+            nearby=self._nearby.on(torch.device("cpu")) if self._nearby else None,
             cuts=self._cuts.state(),
         )
 
@@ -394,6 +404,7 @@ class VideoSegmenter:
         self._objects = set(state.objects)
         self._bank.restore(state.bank, self._device)
         self._places = state.places.on(self._device) if state.places else None
+        self._nearby = state.nearby.on(self._device) if state.nearby else None
         self._cuts.restore(state.cuts)
 
     @cached_property

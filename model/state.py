@@ -8,20 +8,23 @@ Legend: M stored rows of a channel, C key width, V value width, n frames, D valu
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from model.errors import BadState
+from model.nearby import Nearby
 from model.place import Place
 from model.slots import inserted
 from model.tensor_file import pack, unpack
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 """Raised by hand when a state of before can no longer be gone on with."""
 _HEADER = "segmenter"
-_PLACES = "places"
+_LAST_FRAMES = ("places", "nearby")
+"""Fields of a state that are a `LastFrame`."""
 _LOOKS = "looks"
 
 
@@ -55,35 +58,37 @@ class BankState:
     """Prompts that each channel has had."""
 
 
+Seen = TypeVar("Seen", Place, Nearby)
+
+
 @dataclass(frozen=True)
-class PlaceState:
-    """Where the channels of a video were in its last frame."""
+class LastFrame(Generic[Seen]):
+    """What the last frame says of the channels of a video."""
 
     channels: tuple[int, ...]
     picture_size: tuple[int, int]
     """(h, w) of the pictures that the network saw."""
-    place: Place
+    seen: Seen
 
-    def of(self, channels: Sequence[int]) -> Place:
+    def of(self, channels: Sequence[int]) -> Seen:
         """Of these channels; one that is not among those known was nowhere."""
         if tuple(channels) == self.channels:
-            return self.place
+            return self.seen
         index = [self.channels.index(channel) if channel in self.channels else -1 for channel in channels]
-        return self.place.select(torch.tensor(index, device=self.place.known_N.device))
+        return self.seen.select(torch.tensor(index, device=self.seen.known_N.device))
 
-    def is_like(self, other: "PlaceState") -> bool:
-        """Whether it is of the same channels, in a picture of the same size."""
-        return (self.channels, self.picture_size) == (other.channels, other.picture_size)
-
-    def take_over(self, other: "PlaceState") -> None:
-        """Become what another one like it says, at the same place in memory."""
-        for own, new in zip(self.place, other.place, strict=True):
+    def taken_over(self, before: "LastFrame[Seen] | None") -> "LastFrame[Seen]":
+        """The same, where it can be at the place in memory of the one before, which is no more then."""
+        if before is None or (before.channels, before.picture_size) != (self.channels, self.picture_size):
+            return self
+        for own, new in zip(before.seen, self.seen, strict=True):
             own.copy_(new)
+        return before
 
-    def on(self, device: torch.device) -> "PlaceState":
+    def on(self, device: torch.device) -> "LastFrame[Seen]":
         """A copy, on another device or not."""
-        place = Place(*(values.to(device, copy=True) for values in self.place))
-        return PlaceState(self.channels, self.picture_size, place)
+        values = [values.to(device, copy=True) for values in self.seen]
+        return LastFrame(self.channels, self.picture_size, type(self.seen)(*values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +119,10 @@ class SegmenterState:
     objects: tuple[int, ...]
     """Objects prompted so far."""
     bank: BankState
-    places: PlaceState | None
+    places: LastFrame[Place] | None
     """None before the first prompt, and for a network that takes no hints."""
+    nearby: LastFrame[Nearby] | None
+    """Of the last frame that was memorized; None also for a network that does not read it."""
     cuts: CutState
 
     def check(self, *, settings: Mapping[str, object], weights: str) -> None:
@@ -140,18 +147,20 @@ class SegmenterState:
             for channel, stored in self.bank.channels.items()
             for name, tensor in vars(stored).items()
         }
-        said = {name: value for name, value in vars(self).items() if name not in ("bank", _PLACES, "cuts")}
+        said = {name: value for name, value in vars(self).items() if name not in ("bank", "cuts", *_LAST_FRAMES)}
         cuts = {name: value for name, value in vars(self.cuts).items() if name != _LOOKS}
         held: dict[str, object] = {
             "channels": list(self.bank.channels),
             "prompts": list(self.bank.prompts.items()),
             "cuts": cuts,
-            _PLACES: None,
+            **dict.fromkeys(_LAST_FRAMES),
         }
         rows[_LOOKS] = self.cuts.looks
-        if self.places:
-            held[_PLACES] = [self.places.channels, self.places.picture_size]
-            rows |= {f"{_PLACES}.{name}": values.contiguous() for name, values in self.places.place._asdict().items()}
+        for kind in _LAST_FRAMES:
+            last: LastFrame[Place] | LastFrame[Nearby] | None = getattr(self, kind)
+            if last:
+                held[kind] = [last.channels, last.picture_size]
+                rows |= {f"{kind}.{name}": values.contiguous() for name, values in last.seen._asdict().items()}
         return pack(rows, {_HEADER: json.dumps({**said, **held})})
 
     @classmethod
@@ -175,11 +184,18 @@ class SegmenterState:
         bank = BankState(channels=channels, prompts=dict(said.pop("prompts")))
         cuts = CutState(looks=rows[_LOOKS], **said.pop("cuts"))
         planned, objects = tuple(said.pop("planned")), tuple(said.pop("objects"))
-        places = said.pop(_PLACES)
-        if places is not None:
-            of, (height, width) = places
-            places = PlaceState(tuple(of), (height, width), Place(*(rows[f"{_PLACES}.{n}"] for n in Place._fields)))
-        return cls(**said, planned=planned, objects=objects, bank=bank, places=places, cuts=cuts)
+        places = _last_frame(said.pop("places"), "places", Place, rows)
+        nearby = _last_frame(said.pop("nearby"), "nearby", Nearby, rows)
+        return cls(**said, planned=planned, objects=objects, bank=bank, places=places, nearby=nearby, cuts=cuts)
+
+
+def _last_frame(
+    said: list[list[int]] | None, name: str, kind: type[Seen], rows: Mapping[str, Tensor]
+) -> LastFrame[Seen] | None:
+    if said is None:
+        return None
+    channels, (height, width) = said
+    return LastFrame(tuple(channels), (height, width), kind(*(rows[f"{name}.{field}"] for field in kind._fields)))
 
 
 def _check_version(version: int) -> None:

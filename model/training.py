@@ -149,15 +149,17 @@ class Trainer:
         frames = pictures_BT3HW.shape[1]
         masks = _one_hot(labels_BTHW[:, 0], channels)
         memory = self.network.memorize(pictures_BT3HW[:, 0], masks)
+        nearby: Sequence[Sequence[Rows | None]] | None = memory if self.network.reads_nearby else None
         place = first = seen(masks.flatten(0, 1))
         for t in range(1, frames):
             told = hint(doubts.about(place, first, t)).unflatten(0, masks.shape[:2])
-            logits = self.network.segment(pictures_BT3HW[:, t], memory, hint_BKCyx=told).logits
+            logits = self.network.segment(pictures_BT3HW[:, t], memory, nearby=nearby, hint_BKCyx=told).logits
             yield logits, labels_BTHW[:, t]
             if t + 1 < frames:
                 masks = torch.softmax(logits, dim=1)
                 place = seen(masks.flatten(0, 1), place)
                 more = self.network.memorize(pictures_BT3HW[:, t], masks)
+                nearby = more if nearby is not None else None
                 memory = [
                     [_joined(*rows) for rows in zip(*both, strict=True)] for both in zip(memory, more, strict=True)
                 ]
