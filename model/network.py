@@ -88,7 +88,7 @@ class AFBURR(nn.Module):
         channels = self.query_encoder.trunk.channels
         self.key_value = KeyValue(channels[-1], parts.key_width, parts.value_width)
         self.decoder = Decoder(channels, parts.value_width, parts.decoder)
-        self.nearness = nn.Parameter(torch.zeros(())) if parts.nearby else None
+        self.nearness = nn.Parameter(torch.zeros(1)) if parts.nearby else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -99,7 +99,7 @@ class AFBURR(nn.Module):
     @property
     def reads_nearby(self) -> bool:
         """Whether `nearby` is read; the host waits for the answer."""
-        return self.nearness is not None and float(self.nearness) > 0
+        return self.nearness is not None and bool(self.nearness.detach() > 0)
 
     def memorize(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> list[list[Rows]]:
         """Features of a frame under each of its masks: of each picture, in one part, rows [K, P, C] and [K, P, V].
