@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from model.errors import BadCheckpoint
-from model.network import ADDED, AFBURR, DEFAULT_PRESET, PRESETS, untrained
+from model.network import AFBURR, DEFAULT_PRESET, NEARNESS, PLACE, PRESETS, untrained
 from model.tensor_file import pack, unpack
 
 FORMAT = "vos-batch-1"
@@ -55,12 +55,12 @@ _OFFICIAL_NAMES = (
 def fingerprint(network: AFBURR) -> str:
     """16 hex digits over preset, names, types and values; independent of the file that holds them.
 
-    Weights without what was added later (`model.network.ADDED` is zero) segment as they did before there was a place
-    for it, and so their fingerprint is that of then.
+    Weights that take no hints (`model.network.PLACE` is zero) segment as they did before there was a layer for them,
+    and so their fingerprint is that of then.
     """
     digest = hashlib.sha256(network.preset.encode())
     for name, tensor in sorted(network.state_dict().items()):
-        if name in ADDED and not bool(tensor.any()):
+        if name == PLACE and not bool(tensor.any()):
             continue
         values = tensor.detach().cpu().contiguous()
         digest.update(f"{name}:{values.dtype}:{tuple(values.shape)}".encode())
@@ -168,8 +168,10 @@ def our_name(official: str) -> str:
 def _filled(preset: str, state: Mapping[str, Tensor], name: str, *, shown: Mapping[str, str] | None = None) -> AFBURR:
     """`shown`: the names of the file's entries, where these differ from ours."""
     network = AFBURR(preset)
+    if NEARNESS not in state:
+        network.nearness = None
     own = network.state_dict()
-    faults = [f"missing: {key}" for key in own if key not in state and key not in ADDED]
+    faults = [f"missing: {key}" for key in own if key not in state and key != PLACE]
     shown = shown or {}
     faults += [f"unexpected: {shown.get(key, key)}" for key in state if key not in own]
     faults += [

@@ -34,9 +34,10 @@ def read(
     The rows of `near` are read beside those of the memory, each the more the nearer it lies; their use is not told.
     Softmax in float32 whatever the precision of the inputs; carries gradients.
     """
-    stored = memory.key.shape[1]
+    first = 0
     if near is not None:
-        memory = _beside(memory, near.rows)
+        # Before the stored ones, so that empty slots are last: how many there are then changes no sum.
+        first, memory = near.rows.key.shape[1], _joined(near.rows, memory)
     rows = memory.key.shape[:2].numel()
     most = _MOST_POSITIONS if query_PC.device.type == "cpu" else len(query_PC)
     block = min(most, max(1, workspace // max(1, rows)))
@@ -49,7 +50,7 @@ def read(
     for start, query in zip(range(0, len(query_PC), block), query_PC.split(block), strict=True):
         score = (query * scale @ key.mT).float()
         if near is not None:
-            score[..., stored:] += near.bias_of(start, start + len(query))
+            score[..., :first] += near.bias_of(start, start + len(query))
         if memory.empty is not None:
             score = score.masked_fill(memory.empty.squeeze(0).unsqueeze(-2), -torch.inf)
         weight = torch.softmax(score, dim=-1)
@@ -59,19 +60,17 @@ def read(
         readout.append(weight.to(value.dtype) @ value)
         del weight
     channels = len(memory.key)
-    use = torch.log1p(positions).reshape(channels, -1)[:, :stored]
+    use = torch.log1p(positions).reshape(channels, -1)[:, first:]
     return torch.cat(readout, dim=-2).reshape(channels, len(query_PC), -1), use
 
 
-def _beside(memory: Rows, near: Rows) -> Rows:
-    """Both in one; where none of them is empty there is nothing to leave out."""
+def _joined(*parts: Rows) -> Rows:
+    """All in one; where none of them has an empty row there is nothing to leave out."""
     empty = None
-    if memory.empty is not None or near.empty is not None:
-        parts = [
-            x.key.new_zeros(x.key.shape[:2], dtype=torch.bool) if x.empty is None else x.empty for x in (memory, near)
-        ]
-        empty = torch.cat(parts, dim=1)
-    return Rows(torch.cat([memory.key, near.key], dim=1), torch.cat([memory.value, near.value], dim=1), empty)
+    if any(rows.empty is not None for rows in parts):
+        full = torch.zeros((), dtype=torch.bool, device=parts[0].key.device)
+        empty = torch.cat([full.expand(r.key.shape[:2]) if r.empty is None else r.empty for r in parts], dim=1)
+    return Rows(torch.cat([r.key for r in parts], dim=1), torch.cat([r.value for r in parts], dim=1), empty)
 
 
 def _as_multiplied(rows: Tensor) -> Tensor:

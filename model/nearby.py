@@ -52,7 +52,7 @@ class Near(NamedTuple):
     size: tuple[int, int]
     """(h, w)"""
     strength: Tensor
-    """[1] positive: e to the power of it, less 1, is how many rows of the bank one at the position itself counts for."""
+    """[1] positive; how many rows of the bank one at the position itself counts for is e to the power of it, less 1."""
 
     def bias_of(self, start: int, stop: int) -> Tensor:
         """[Q, P] what is added to the scores of the positions from `start` to before `stop`."""

@@ -54,11 +54,10 @@ PRESETS = {
 }
 DEFAULT_PRESET = "lite0"
 PLACE = "decoder.place.weight"
-"""The layer that takes hints."""
+"""The layer that takes hints; weights of before it stand for zeros there."""
 NEARNESS = "nearness"
-"""How much what is near counts; 0: it is not read."""
-ADDED = (PLACE, NEARNESS)
-"""What networks of before have not: zeros there, which change nothing."""
+"""How much what is near counts (`model.nearby.Near.strength`); weights of before it read nothing nearby."""
+_NEARNESS_AT_FIRST = 3.0
 
 
 class Segmentation(NamedTuple):
@@ -78,7 +77,7 @@ class AFBURR(nn.Module):
     def __init__(self, preset: str = DEFAULT_PRESET) -> None:
         """Parts as `PRESETS[preset]` says; parameters as torch initialises them (see `untrained`).
 
-        But for `ADDED`, which begins with zeros, so that nothing differs from a network without it.
+        But for the layer that takes hints: it begins with zeros, so that nothing differs from a network without it.
         """
         super().__init__()
         parts = PRESETS[preset]
@@ -88,7 +87,7 @@ class AFBURR(nn.Module):
         channels = self.query_encoder.trunk.channels
         self.key_value = KeyValue(channels[-1], parts.key_width, parts.value_width)
         self.decoder = Decoder(channels, parts.value_width, parts.decoder)
-        self.nearness = nn.Parameter(torch.zeros(1)) if parts.nearby else None
+        self.nearness = nn.Parameter(torch.full((1,), _NEARNESS_AT_FIRST)) if parts.nearby else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -98,8 +97,8 @@ class AFBURR(nn.Module):
 
     @property
     def reads_nearby(self) -> bool:
-        """Whether `nearby` is read; the host waits for the answer."""
-        return self.nearness is not None and bool(self.nearness.detach() > 0)
+        """Whether `nearby` is read."""
+        return self.nearness is not None
 
     def memorize(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> list[list[Rows]]:
         """Features of a frame under each of its masks: of each picture, in one part, rows [K, P, C] and [K, P, V].
@@ -182,7 +181,7 @@ def untrained(preset: str = DEFAULT_PRESET, *, seed: int = 0) -> AFBURR:
     network = AFBURR(preset).eval()
     generator = np.random.default_rng(seed)
     for name, parameter in sorted(network.named_parameters()):
-        if parameter.dim() == 4 and name not in ADDED:
+        if parameter.dim() == 4 and name != PLACE:
             values = generator.standard_normal(tuple(parameter.shape))
             if name.startswith("key_value."):
                 values -= values.mean(axis=(1, 2, 3), keepdims=True)

@@ -358,9 +358,9 @@ class VideoSegmenter:
             present_K=present_K if self._together and not annotated and not self._config.bank.store_empty else None,
         )
         if self._reads_nearby:
-            of = tuple(channels[k] for k in stored)
-            left = Nearby(rows.key, rows.value, present_K[stored])
-            self._nearby = LastFrame(of, (picture.shape[-2], picture.shape[-1]), left).taken_over(self._nearby)
+            left = Nearby(rows.key, rows.value, present_K if len(stored) == len(channels) else present_K[stored])
+            of = LastFrame(tuple(channels[k] for k in stored), (picture.shape[-2], picture.shape[-1]), left)
+            self._nearby = of.widened(channels).taken_over(self._nearby)
 
     def _network_labels(self, picture: Tensor, prediction: Prediction | None, prompt: Prompt) -> Tensor:
         """The merged labels of a prompted frame at network size."""

@@ -77,6 +77,10 @@ class LastFrame(Generic[Seen]):
         index = [self.channels.index(channel) if channel in self.channels else -1 for channel in channels]
         return self.seen.select(torch.tensor(index, device=self.seen.known_N.device))
 
+    def widened(self, channels: tuple[int, ...]) -> "LastFrame[Seen]":
+        """What it says of these channels."""
+        return LastFrame(channels, self.picture_size, self.of(channels))
+
     def taken_over(self, before: "LastFrame[Seen] | None") -> "LastFrame[Seen]":
         """The same, where it can be at the place in memory of the one before, which is no more then."""
         if before is None or (before.channels, before.picture_size) != (self.channels, self.picture_size):

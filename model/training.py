@@ -9,6 +9,7 @@ Knows nothing of files: clips come from an iterable, reports go to a callback.
 Legend: B clips alike in size and objects, T frames, K channels, H W crop.
 """
 
+import copy
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -181,7 +182,7 @@ class Trainer:
 
     def averaged(self) -> AFBURR:
         """A network of the running mean, for evaluation and checkpoints."""
-        network = AFBURR(self.network.preset).to(self.device)
+        network = copy.deepcopy(self.network)
         network.load_state_dict(self.average)
         return network.eval()
 

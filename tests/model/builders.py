@@ -47,9 +47,12 @@ class ScriptedNetwork(AFBURR):
         self.answers: list[Tensor] = []
         self.masks: list[Tensor] = []
         self.hints: list[Tensor | None] = []
+        self.nearby: list[list[list[Rows | None]] | None] = []
+        self.memorized: list[Rows] = []
 
     def segment(self, picture_B3HW: Tensor, memory: Sequence[Sequence[Rows]], **options: Any) -> Segmentation:
         self.hints.append(options.get("hint_BKCyx"))
+        self.nearby.append(copy.deepcopy(options.get("nearby")))  # what was kept is written over
         found = super().segment(picture_B3HW, memory, **options)
         if self.script:
             said = self.script[min(len(self.answers), len(self.script) - 1)]
@@ -60,7 +63,9 @@ class ScriptedNetwork(AFBURR):
 
     def memorize(self, picture_B3HW: Tensor, masks_BKHW: Tensor, *, chunk: int | None = None) -> list[list[Rows]]:
         self.masks.append(masks_BKHW[0].clone())
-        return super().memorize(picture_B3HW, masks_BKHW, chunk=chunk)
+        found = super().memorize(picture_B3HW, masks_BKHW, chunk=chunk)
+        self.memorized.append(copy.deepcopy(found[0][0]))
+        return found
 
 
 def logits_for(labels: Labels, ids: Sequence[int], strength: float = 6.0) -> Tensor:

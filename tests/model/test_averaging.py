@@ -36,3 +36,13 @@ def test_shares_that_make_no_mean_are_refused(shares: tuple[float, float]) -> No
 def test_different_networks_have_no_mean() -> None:
     with pytest.raises(ValueError, match="only alike networks have a mean, not lite0, resnet50"):
         averaged([ONE, untrained("resnet50")], [1.0, 1.0])
+
+
+def test_who_reads_nothing_nearby_adds_nothing_to_how_much_it_counts() -> None:
+    without = untrained("lite0", seed=2)
+    without.nearness = None
+    mean = averaged([ONE, without], [1.0, 3.0])
+    assert mean.nearness is not None
+    assert ONE.nearness is not None
+    torch.testing.assert_close(mean.nearness, ONE.nearness / 4)
+    assert not averaged([without, without], [1.0, 1.0]).reads_nearby

@@ -25,7 +25,7 @@ from model.checkpoint import (
     to_bytes,
 )
 from model.errors import BadCheckpoint
-from model.network import AFBURR, PLACE
+from model.network import AFBURR, NEARNESS, PLACE
 from model.tensor_file import pack as packed
 from model.tensor_file import unpack
 from tests.model.builders import copy_of, network
@@ -116,6 +116,16 @@ def test_what_was_learnt_of_hints_changes_the_fingerprint_and_cannot_be_left_out
     assert fingerprint(learnt) != fingerprint(network())
     with pytest.raises(BadCheckpoint, match="damaged"):
         from_bytes(before_hints(to_bytes(learnt)), "x")
+
+
+def test_weights_of_before_anything_was_read_nearby_load_without_and_keep_their_fingerprint() -> None:
+    older = copy_of(network())
+    older.nearness = None
+    data = to_bytes(older)
+    assert NEARNESS not in unpack(data)[1]
+    loaded = from_bytes(data, "x")
+    assert not loaded.reads_nearby
+    assert fingerprint(loaded) == fingerprint(older) != fingerprint(network())
 
 
 def test_changed_weights_are_refused() -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from model.matcher import WORKSPACE_ELEMENTS, read
+from model.nearby import Near
 from model.slots import Rows
 from tests.model.recorders import Operations
 
@@ -51,6 +52,42 @@ def test_channels_that_are_read_together_are_read_as_alone(workspace: int) -> No
         assert torch.allclose(readout[channel], alone[0][0], atol=1e-6)
         assert torch.allclose(use[channel, :end], alone[1][0], atol=1e-6)
         assert not use[channel, end:].any()
+
+
+def beside(scene_memory: Rows, size: tuple[int, int], strength: float) -> Near:
+    """Rows of a frame of that size, of as many channels."""
+    generator = torch.Generator().manual_seed(1)
+    shape = (len(scene_memory.key), size[0] * size[1])
+    rows = Rows(torch.randn(*shape, 16, generator=generator), torch.randn(*shape, 6, generator=generator))
+    return Near(rows, size, torch.tensor([strength]))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("workspace", [700, WORKSPACE_ELEMENTS])
+def test_what_is_near_is_read_beside_the_memory_the_more_the_nearer_it_lies(channels: int, workspace: int) -> None:
+    memory, query = scene(channels=channels)
+    near = beside(memory, (9, 10), strength=2.0)
+    readout, use = read(memory, query, near=near, workspace=workspace)
+    place = torch.cartesian_prod(torch.arange(9.0), torch.arange(10.0)).double()
+    bell = math.expm1(2.0) * torch.exp(-torch.cdist(place, place).square() / (2 * 1.5**2))
+    bank, around = (torch.exp(query.double() @ x.key.double().mT / 4) for x in (memory, near.rows))
+    around = around * bell
+    whole = bank.sum(dim=2) + around.sum(dim=2)
+    expected = (bank @ memory.value.double() + around @ near.rows.value.double()) / whole[..., None]
+    torch.testing.assert_close(readout.double(), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(use.double(), torch.log1p((bank / whole[..., None] > 1e-3).sum(dim=1).double()))
+
+
+def test_what_counts_for_nothing_and_who_has_nothing_near_is_read_as_without() -> None:
+    memory, query = scene(channels=2)
+    expected = read(memory, query)
+    near = beside(memory, (9, 10), strength=0.0)
+    torch.testing.assert_close(read(memory, query, near=near), expected)
+    near = beside(memory, (9, 10), strength=6.0)
+    nowhere = torch.tensor([True, False])[:, None].expand(2, 90)
+    readout, use = read(memory, query, near=near._replace(rows=near.rows._replace(empty=nowhere)))
+    torch.testing.assert_close((readout[0], use[0]), (expected[0][0], expected[1][0]))
+    assert not torch.allclose(readout[1], expected[0][1], atol=0.1)
 
 
 @pytest.mark.parametrize("valid_weight", [1e-3, 1e-4, 0.05])

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from model.bank import BankConfig
 from model.errors import BadState
+from model.nearby import Nearby
 from model.network import PLACE, untrained
+from model.place import Place
 from model.result import Prompt
 from model.segmenter import SegmenterConfig, VideoSegmenter
-from model.state import SegmenterState
+from model.state import LastFrame, SegmenterState
 from tests.model.builders import (
     assert_same,
     clip,
@@ -43,18 +45,23 @@ def through_bytes(state: SegmenterState) -> SegmenterState:
     return SegmenterState.from_bytes(state.to_bytes())
 
 
+def lasts_of(state: SegmenterState) -> "dict[str, LastFrame[Place] | LastFrame[Nearby] | None]":
+    return {"places": state.places, "nearby": state.nearby}
+
+
 def tensors(state: SegmenterState) -> Iterator[Tensor]:
     for rows in state.bank.channels.values():
         yield from vars(rows).values()
-    if state.places:
-        yield from state.places.place
+    for last in lasts_of(state).values():
+        if last:
+            yield from last.seen
     yield state.cuts.looks
 
 
 def without_tensors(state: SegmenterState) -> dict[str, object]:
-    places = state.places and (state.places.channels, state.places.picture_size)
+    lasts = {name: last and (last.channels, last.picture_size) for name, last in lasts_of(state).items()}
     cuts = vars(state.cuts) | {"looks": None}
-    return {**vars(state), "bank": state.bank.prompts, "places": places, "cuts": cuts}
+    return {**vars(state), **lasts, "bank": state.bank.prompts, "cuts": cuts}
 
 
 def assert_equal(first: SegmenterState, second: SegmenterState) -> None:
@@ -80,6 +87,19 @@ def test_where_things_were_is_restored_too() -> None:
     again, other = (follow(one, FRAMES, {}, start=3) for one in (resumed, forgetful))
     for one, same in zip(expected, again, strict=True):
         assert_same(one, same)
+    assert expected[0].probabilities is not None
+    assert other[0].probabilities is not None
+    assert np.abs(expected[0].probabilities - other[0].probabilities).max() > 0.01
+
+
+def test_what_lies_nearby_is_restored_too() -> None:
+    runner, prompts = segmenter(), {0: prompt(LABELS[0])}
+    follow(runner, FRAMES[:3], prompts)
+    state = runner.state()
+    expected = follow(runner, FRAMES, {}, start=3)
+    forgetful = segmenter()
+    forgetful.restore(replace(state, nearby=None))
+    other = follow(forgetful, FRAMES, {}, start=3)
     assert expected[0].probabilities is not None
     assert other[0].probabilities is not None
     assert np.abs(expected[0].probabilities - other[0].probabilities).max() > 0.01

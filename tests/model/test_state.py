@@ -10,9 +10,10 @@ import torch
 from model.bank import BankConfig
 from model.effect import effective
 from model.errors import BadState
+from model.nearby import Nearby
 from model.place import seen
 from model.segmenter import SegmenterConfig
-from model.state import STATE_VERSION, BankState, ChannelState, CutState, PlaceState, SegmenterState
+from model.state import STATE_VERSION, BankState, ChannelState, CutState, LastFrame, SegmenterState
 from model.tensor_file import pack, unpack
 
 WEIGHTS = "0123456789abcdef"
@@ -29,7 +30,11 @@ def channel(rows: int) -> ChannelState:
     )
 
 
-PLACES = PlaceState((0, 300), (32, 48), seen(torch.rand(2, 32, 48, generator=torch.Generator().manual_seed(0))))
+PLACES = LastFrame((0, 300), (32, 48), seen(torch.rand(2, 32, 48, generator=torch.Generator().manual_seed(0))))
+
+NEARBY = LastFrame(
+    (0, 2**31 - 1), (32, 48), Nearby(torch.rand(2, 6, 4), torch.rand(2, 6, 6), torch.tensor([True, False]))
+)
 
 
 def state(config: SegmenterConfig | None = None, **changes: Any) -> SegmenterState:
@@ -40,6 +45,7 @@ def state(config: SegmenterConfig | None = None, **changes: Any) -> SegmenterSta
         "planned": (1, 300),
         "objects": (300, 2**31 - 1),
         "places": PLACES,
+        "nearby": NEARBY,
         "bank": BankState(channels={0: channel(5), 300: channel(0), 2**31 - 1: channel(3)}, prompts={0: 1, 300: 2}),
         "cuts": CutState(looks=torch.rand(3, 8), fade_step=0.1, fade_frames_left=2, quiet_frames=5),
     }
@@ -58,12 +64,13 @@ def written_by_hand(**changes: object) -> bytes:
 def test_a_state_comes_back_from_its_bytes() -> None:
     before = state()
     after = SegmenterState.from_bytes(before.to_bytes())
-    apart = {"bank": None, "places": None, "cuts": None}
+    apart = {"bank": None, "places": None, "nearby": None, "cuts": None}
     assert vars(after) | apart == vars(before) | apart
-    assert before.places is not None
-    assert after.places is not None
-    assert (after.places.channels, after.places.picture_size) == ((0, 300), (32, 48))
-    assert all(map(torch.equal, after.places.place, before.places.place))
+    for one, other in ((after.places, PLACES), (after.nearby, NEARBY)):
+        assert one is not None
+        assert (one.channels, one.picture_size) == (other.channels, other.picture_size)
+        assert type(one.seen) is type(other.seen)
+        assert all(map(torch.equal, one.seen, other.seen))
     assert torch.equal(after.cuts.looks, before.cuts.looks)
     assert vars(after.cuts) | {"looks": None} == vars(before.cuts) | {"looks": None}
     assert after.bank.prompts == before.bank.prompts
@@ -78,7 +85,7 @@ def test_a_state_of_nothing_comes_back_too() -> None:
     nothing = torch.zeros(0, 0)
     cuts = CutState(looks=nothing, fade_step=0.0, fade_frames_left=0, quiet_frames=0)
     bank = BankState(channels={}, prompts={})
-    empty = state(step=0, planned=(), objects=(), bank=bank, places=None, cuts=cuts)
+    empty = state(step=0, planned=(), objects=(), bank=bank, places=None, nearby=None, cuts=cuts)
     after = SegmenterState.from_bytes(empty.to_bytes())
     assert after.cuts.looks.shape == nothing.shape
     assert replace(after, cuts=replace(after.cuts, looks=nothing)) == empty

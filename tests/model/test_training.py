@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.clip import Clip
-from model.network import AFBURR, PLACE
+from model.network import AFBURR, NEARNESS, PLACE
 from model.result import VOID
 from model.segmenter import SegmenterConfig, VideoSegmenter
 from model.slots import Rows
@@ -151,14 +151,22 @@ def test_frozen_trunks_stay_and_the_rest_learns() -> None:
     for _ in range(2):
         learner.step([a_clip(frames=3)])
     moved = changed(before, values(learner.network))
-    assert {name.split(".")[0] for name in moved} == {"key_value", "decoder"}
-    assert moved == {name for name in before if name.startswith(("key_value", "decoder"))}
+    assert moved == {name for name in before if name.startswith(("key_value", "decoder", NEARNESS))}
+    assert {name.split(".")[0] for name in moved} == {"key_value", "decoder", NEARNESS}
 
 
 def test_hints_are_learnt_from() -> None:
     learner = trainer()
     learner.step([a_clip(seed) for seed in range(3)])
     assert bool(learner.network.get_parameter(PLACE).any())
+
+
+def test_weights_that_read_nothing_nearby_learn_without() -> None:
+    before = copy_of(network())
+    before.nearness = None
+    learner = Trainer(before, CONFIG)
+    learner.step([a_clip(frames=3)])
+    assert not learner.averaged().reads_nearby
 
 
 def test_trunks_move_more_slowly_than_the_rest() -> None:
@@ -182,7 +190,7 @@ def predicted(clip: Clip) -> Tensor:
     masks = torch.stack([torch.from_numpy(clip.labels[0] == i).float() for i in ids])
     with torch.no_grad():
         memory = network().memorize(frames[:1], masks[None])
-        return network().segment(frames[1:2], memory).logits
+        return network().segment(frames[1:2], memory, nearby=memory).logits
 
 
 def soft_jaccard_loss(probability: Tensor, truth: Tensor) -> Tensor:
@@ -219,7 +227,7 @@ def test_later_frames_are_read_from_all_earlier_ones_as_they_were_predicted() ->
         for t in range(3):
             (new,) = network().memorize(frames[t : t + 1], masks[None])
             memory = new if memory is None else [joined(*both) for both in zip(memory, new, strict=True)]
-            logits = network().segment(frames[t + 1 : t + 2], [memory]).logits
+            logits = network().segment(frames[t + 1 : t + 2], [memory], nearby=[new]).logits
             expected.append(float(F.cross_entropy(logits, torch.from_numpy(clip.labels[t + 1])[None].long())))
             masks = logits[0].softmax(0)
     assert measured(clip).cross_entropy == pytest.approx(np.mean(expected), rel=1e-5)
