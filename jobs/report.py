@@ -8,7 +8,8 @@ from rich.console import Console
 
 from jobs.reports.destination import INDEX, REVIEW
 from jobs.reports.judging import judging
-from jobs.reports.report import READERS, SPACED_FRAMES, Asked, Written, until, write_report
+from jobs.reports.report import Written, until, write_report
+from jobs.reports.reporter import READERS, SPACED_FRAMES, Asked
 from jobs.reviewing.quality import DEFAULT_MODEL, load_model
 from jobs.reviewing.queue import Budget
 from jobs.terminal.console import INTERRUPTED, exit_on_error, interruptible, stdout
@@ -48,6 +49,9 @@ def report_command(
     heat: Annotated[
         bool, typer.Option("--heat", help="Also where in each picture the network was unsure: segments videos again.")
     ] = False,
+    proxy: Annotated[
+        bool, typer.Option("--proxy", help="Also each whole video as a small film that plays with its masks.")
+    ] = False,
     device: Annotated[Device, typer.Option(help="What segments for --heat.")] = "auto",
     readers: Annotated[int, typer.Option(min=1, help="Videos read at a time.")] = READERS,
     allow_local: AllowLocalOption = False,
@@ -61,6 +65,7 @@ def report_command(
         price_per_hour=price,
         spaced=frames,
         heat=heat,
+        proxy=proxy,
         device=device,
         readers=readers,
     )
@@ -96,11 +101,13 @@ def report_command(
 
 def _show(written: Written, console: Console) -> None:
     heat = f", {written.heat_maps:,} heat maps" if written.heat_maps else ""
+    films = f", {written.proxies:,} films" if written.proxies else ""
     console.print(
-        f"{written.videos:,} videos, {written.failed:,} without a result, {written.pictures:,} pictures{heat}"
+        f"{written.videos:,} videos, {written.failed:,} without a result, {written.pictures:,} pictures{heat}{films}"
     )
     _show_problems("no pictures, or not all, of", written.without_pictures, console)
     _show_problems("of", written.without_heat_maps, console)
+    _show_problems("of", written.without_proxy, console)
 
 
 def _show_problems(what: str, problems: Mapping[str, str], console: Console) -> None:

@@ -1,7 +1,7 @@
 """What the page of one video shows, as JSON values."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -9,10 +9,12 @@ import pyarrow.compute as pc
 
 from jobs.pictures.colours import object_colour
 from jobs.reports.chosen import Reasons
-from jobs.reports.curves import Curves, ObjectCurves, json_numbers, thinning
+from jobs.reports.curves import Curves, json_numbers, thinning
 from jobs.reports.frames import picture_name
 from jobs.reports.heat import css_ramp, map_name
 from jobs.reports.marks import MOST_MARKS, Mark
+from jobs.reports.object_frames import object_frame
+from jobs.reports.proxy import Proxy
 from pipeline.output.labels import CommittedVideo
 
 _FACTS = (
@@ -25,12 +27,14 @@ _ROWS_PER_BATCH = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """Which of the shown frames have what, and why others do not."""
+    """Which of the shown frames have what, whether all are in a film, and why not."""
 
     pictures: Collection[int] = ()
     without_pictures: str | None = None
     heat_maps: Collection[int] = ()
     without_heat_maps: str | None = None
+    proxy: Proxy | None = None
+    without_proxy: str | None = None
 
 
 def css_colour(object_id: int) -> str:
@@ -58,6 +62,8 @@ def page_of(
         "without_pictures": images.without_pictures,
         "without_heat": images.without_heat_maps,
         "ramp": css_ramp() if images.heat_maps else None,
+        "proxy": asdict(images.proxy) if images.proxy else None,
+        "without_proxy": images.without_proxy,
     }
 
 
@@ -99,22 +105,11 @@ def _shown(
             "picture": picture_name(safe, index) if index in images.pictures else None,
             "heat": map_name(safe, index) if index in images.heat_maps else None,
             "objects": [
-                _object_frame(one, places[index], masks[index][one.object_id])
+                object_frame(one, places[index], masks[index][one.object_id])
                 for one in curves.objects
                 if one.object_id in masks.get(index, {})
             ],
         }
-
-
-def _object_frame(one: ObjectCurves, place: int, rle: str) -> dict[str, object]:
-    return {
-        "id": one.object_id,
-        "rle": rle,
-        "area": json_numbers(one.area_T[place : place + 1], 0)[0],
-        "uncertainty": json_numbers(one.uncertainty_T[place : place + 1], 4)[0],
-        "score": json_numbers(one.score_T[place : place + 1], 4)[0],
-        "expected_j": json_numbers(one.expected_j_T[place : place + 1], 3)[0],
-    }
 
 
 def read_masks(found: CommittedVideo, indices: Collection[int]) -> dict[int, dict[int, str]]:

@@ -51,6 +51,7 @@ window.vosBatch = (() => {
     queue: receiver("queue"),
     video: receiver("video"),
     chunk: receiver("chunk"),
+    proxy: receiver("proxy"),
     load,
     /** What a script in the page's head or body has brought already; undefined where it is missing. */
     here: (key) => arrived.get(key),

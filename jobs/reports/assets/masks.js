@@ -2,11 +2,15 @@
 "use strict";
 
 vosBatch.masks = (() => {
-  /** [red, green, blue] of "#rrggbb". */
-  const channels = (colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  /** A pixel of a canvas as one number, as processors of browsers store it: the lowest byte is red. */
+  function pixel(colour, opacity) {
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    return ((Math.round(255 * opacity) << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  }
 
   /** A mask in the size of a canvas, by its nearest pixels. */
   function sampled(mask, size, width, height) {
+    if (size.width === width && size.height === height) return mask;
     const out = new Uint8Array(width * height);
     const columns = Array.from({ length: width }, (_, x) => Math.floor(((x + 0.5) * size.width) / width));
     for (let y = 0; y < height; y++) {
@@ -38,15 +42,14 @@ vosBatch.masks = (() => {
     const { width, height } = canvas;
     const context = canvas.getContext("2d");
     const picture = context.createImageData(width, height);
+    const pixels = new Uint32Array(picture.data.buffer);
     for (const object of objects) {
       const mask = sampled(vosBatch.rle.decode(object.rle, size.height, size.width), size, width, height);
-      const colour = channels(object.colour);
+      const [fill, line] = [look.fill, 1].map((opacity) => pixel(object.colour, opacity));
       for (let y = 0; y < height; y++) {
         for (let x = 0; x < width; x++) {
           const at = y * width + x;
-          if (!mask[at]) continue;
-          const opacity = look.line && onEdge(mask, width, height, x, y, look.line) ? 1 : look.fill;
-          picture.data.set([...colour, Math.round(255 * opacity)], 4 * at);
+          if (mask[at]) pixels[at] = look.line && onEdge(mask, width, height, x, y, look.line) ? line : fill;
         }
       }
     }

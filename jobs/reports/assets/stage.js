@@ -2,7 +2,8 @@
 "use strict";
 
 vosBatch.Stage = (() => {
-  const { html, useEffect, useLayoutEffect, useRef, useState } = htmPreact;
+  const { html, useCallback, useEffect, useLayoutEffect, useRef, useState } = htmPreact;
+  const { Player, Controls, able } = vosBatch.player;
   const { count, fixed, percent, known } = vosBatch.format;
   const MOST_PIXELS = 1600; // of the canvas's longer side
 
@@ -40,6 +41,7 @@ vosBatch.Stage = (() => {
     aria-pressed=${String(now === value)} onClick=${() => onChange(value)}>${children}</button>`;
 
   function Objects({ shown, colours, only, onOnly, judged }) {
+    if (shown.objects === null) return null;
     if (!shown.objects.length) return html`<p class="quiet">No object was prompted up to this frame.</p>`;
     return html`<table class="objects">
       <thead><tr><th scope="col">Object</th>${judged && html`<th scope="col" class="number">Expected J</th>`}
@@ -57,43 +59,55 @@ vosBatch.Stage = (() => {
 
   const view = { look: "fill", by: "object" }; // kept from video to video
 
-  return function Stage({ video, shown, asked, colours, only, onOnly, onStep, at }) {
+  /** `film`: where the film is and whether it plays, null where a picture is looked at. */
+  return function Stage({ video, shown, asked, colours, only, onOnly, onStep, film, onFilm, onPlay }) {
     const [, redraw] = useState(0);
     const change = (what) => {
       Object.assign(view, what);
       redraw((turn) => turn + 1);
     };
-    // A video without heat maps is looked at as if another look had been chosen.
-    const looked = () => (view.look === "heat" && !video.ramp ? "fill" : view.look);
+    // A video without heat maps, and a film, is looked at as if another look had been chosen.
+    const heat = video.ramp && !film;
+    const looked = () => (view.look === "heat" && !heat ? "fill" : view.look);
     useEffect(() => {
       const key = (event) => {
         if (event.key === "m" && !event.ctrlKey && !event.metaKey) {
-          const names = Object.keys(LOOKS).filter((name) => name !== "heat" || video.ramp);
+          const names = Object.keys(LOOKS).filter((name) => name !== "heat" || heat);
           change({ look: names[(names.indexOf(looked()) + 1) % names.length] }); // as it is now: keys are faster than pages
         }
       };
       addEventListener("keydown", key);
       return () => removeEventListener("keydown", key);
-    }, [video]);
-    const { facts } = video;
+    }, [video, heat]);
+    const { facts, proxy } = video;
     const look = looked();
-    const seen = only === null ? shown : { ...shown, objects: shown.objects.filter((one) => one.id === only) };
+    const colourOf = view.by === "object" ? colourById(colours) : colourByUncertainty;
+    const chosen = (objects) => (only === null ? objects : objects.filter((one) => one.id === only));
+    const seen = only === null || film ? shown : { ...shown, objects: chosen(shown.objects) };
+    const draw = useCallback((canvas, objects) => {
+      const painted = LOOKS[look] ? chosen(objects).map((one) => ({ rle: one.rle, colour: colourOf(one) })) : [];
+      vosBatch.masks.paint(canvas, painted, proxy, LOOKS[look] || LOOKS.fill);
+    }, [proxy, look, only, colourOf]);
     const judged = video.objects.some((one) => one.expected_j.some(known));
     return html`<div class="stage">
       <figure class="card">
         <div class="mat"><div class="picture" style=${{ aspectRatio: `${facts.width} / ${facts.height}`, "--ratio": facts.width / facts.height }}>
-          ${shown.picture && html`<img src=${shown.picture} alt=${`Frame ${shown.frame}`} />`}
-          ${look === "heat" && shown.heat && html`<img class="heat" src=${shown.heat} alt="Where the network is unsure" />`}
-          <${Masks} shown=${seen} video=${video} look=${LOOKS[look]}
-            colourOf=${view.by === "object" ? colourById(colours) : colourByUncertainty} />
-          ${!shown.picture && html`<p class="nothing">no picture</p>`}
+          ${film
+            ? html`<${Player} proxy=${proxy} frame=${film.frame} playing=${film.playing} draw=${draw} onEnd=${() => onFilm({ playing: false })}
+                onFrame=${(frame, objects) => onFilm({ frame, objects })} onError=${(problem) => onFilm({ problem, playing: false })} />`
+            : html`${shown.picture && html`<img src=${shown.picture} alt=${`Frame ${shown.frame}`} />`}
+              ${look === "heat" && shown.heat && html`<img class="heat" src=${shown.heat} alt="Where the network is unsure" />`}
+              <${Masks} shown=${seen} video=${video} look=${LOOKS[look]} colourOf=${colourOf} />
+              ${!shown.picture && html`<p class="nothing">no picture</p>`}`}
         </div></div>
         <figcaption class="noprint">
-          <span class="steps"><button class="button" type="button" aria-label="Frame before" disabled=${at === 0} onClick=${() => onStep(-1)}>←</button>
-          <button class="button" type="button" aria-label="Next frame" disabled=${at === video.shown.length - 1} onClick=${() => onStep(1)}>→</button></span>
+          <span class="steps"><button class="button" type="button" aria-label="Frame before" disabled=${shown.frame <= video.shown[0].frame} onClick=${() => onStep(-1)}>←</button>
+          <button class="button" type="button" aria-label="Next frame" disabled=${shown.frame >= video.shown[video.shown.length - 1].frame} onClick=${() => onStep(1)}>→</button></span>
+          ${able(proxy) && html`<${Controls} proxy=${proxy} frame=${shown.frame} playing=${Boolean(film && film.playing)}
+            onPlay=${onPlay} onSeek=${(frame) => onFilm({ frame, playing: false })} />`}
           <span class="group" role="group" aria-label="Masks"><${Choice} value="fill" now=${look} name="Masks filled (m)" onChange=${(look) => change({ look })}>Fill<//>
           <${Choice} value="outline" now=${look} name="Outlines (m)" onChange=${(look) => change({ look })}>Outline<//>
-          ${video.ramp && html`<${Choice} value="heat" now=${look} name="Where in the picture the network is unsure (m)" onChange=${(look) => change({ look })}>Heat map<//>`}
+          ${heat && html`<${Choice} value="heat" now=${look} name="Where in the picture the network is unsure (m)" onChange=${(look) => change({ look })}>Heat map<//>`}
           <${Choice} value="none" now=${look} name="No masks (m)" onChange=${(look) => change({ look })}>Off<//></span>
           ${look !== "heat" && html`<span class="group" role="group" aria-label="Colours"><${Choice} value="object" now=${view.by} name="A colour an object" onChange=${(by) => change({ by })}>By object<//>
           <${Choice} value="uncertainty" now=${view.by} name="By each object's uncertainty in this frame" onChange=${(by) => change({ by })}>By uncertainty<//></span>`}

@@ -4,6 +4,7 @@
 vosBatch.Video = (() => {
   const { html, useState, useEffect, useMemo } = htmPreact;
   const { known } = vosBatch.format;
+  const { able, has, lastOf } = vosBatch.player;
 
   const hashOf = (id, frame) => `#video=${encodeURIComponent(id)}${frame === undefined ? "" : `&frame=${frame}`}`;
 
@@ -46,37 +47,87 @@ vosBatch.Video = (() => {
     </nav>`;
   }
 
+  /** Where one is: a picture, or anywhere in the film, if there is one. */
+  function placeOf({ shown, proxy }, frame) {
+    const at = nearest(shown, frame);
+    const film = shown[at].frame !== frame && has(proxy, frame);
+    return { at, asked: frame, film: film ? { ...NOT_YET, frame } : null };
+  }
+
+  const NOT_YET = { objects: null, playing: false };
+  const frameOf = (shown, { at, film }) => (film ? film.frame : shown[at].frame);
+
+  /** A frame of the film, as those that have a picture are. */
+  const filmed = (shown, { frame, objects }) => {
+    const same = shown.find((one) => one.frame === frame);
+    return { frame, objects, why: same ? same.why : [], picture: null, heat: null };
+  };
+
   function Looked({ video, frame }) {
-    const { shown } = video;
-    const [place, setPlace] = useState(() => ({ at: frame === null ? worst(shown) : nearest(shown, frame), asked: frame }));
+    const { shown, proxy } = video;
+    const [place, setPlace] = useState(() => (frame === null ? { at: worst(shown), asked: null, film: null } : placeOf(video, frame)));
+    const [problem, setProblem] = useState(null);
     const [only, setOnly] = useState(null);
     const colours = useMemo(() => Object.fromEntries(video.objects.map((one) => [one.id, one.colour])), [video]);
-    const go = (at, asked = null) => {
-      const inside = Math.max(0, Math.min(shown.length - 1, at));
-      history.replaceState(null, "", hashOf(video.id, asked === null ? shown[inside].frame : asked));
-      setPlace({ at: inside, asked });
+    const film = place.film;
+    const now = film ? filmed(shown, film) : shown[place.at];
+    const go = (to) => {
+      history.replaceState(null, "", hashOf(video.id, to.asked));
+      setPlace(to);
     };
+    const goTo = (at) => {
+      const inside = Math.max(0, Math.min(shown.length - 1, at));
+      go({ at: inside, asked: shown[inside].frame, film: null });
+    };
+    const step = (by) => {
+      const beside = by > 0 ? shown.findIndex((one) => one.frame > now.frame) : shown.findLastIndex((one) => one.frame < now.frame);
+      if (beside >= 0) goTo(beside);
+    };
+    /** Go on with the film from here, or stop it; from its end it begins anew. */
+    const play = () => {
+      const again = now.frame >= lastOf(proxy) ? proxy.first : Math.max(proxy.first, now.frame);
+      onFilm(film && film.playing ? { playing: false } : { frame: again, playing: true });
+    };
+    const filmedAt = (next) => ({ at: nearest(shown, next.frame), asked: next.frame, film: next });
+    const onFilm = ({ problem: found, ...change }) => {
+      if (found) setProblem(found);
+      setPlace((old) => filmedAt({ ...(old.film || NOT_YET), ...change }));
+    };
+    /** To the frame beside the one that is seen, as it is now: keys are faster than pages. */
+    const stepFilm = (by) => setPlace((old) => {
+      const frame = frameOf(shown, old) + by;
+      return has(proxy, frame) ? filmedAt({ ...NOT_YET, frame }) : old;
+    });
+    useEffect(() => {
+      if (film && !film.playing) history.replaceState(null, "", hashOf(video.id, film.frame));
+    }, [film]);
     useEffect(() => {
       const key = (event) => {
         if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT)$/.test(event.target.tagName)) return;
-        const to = { ArrowLeft: place.at - 1, ArrowRight: place.at + 1, Home: 0, End: shown.length - 1 }[event.key];
-        if (to === undefined) return;
+        const does = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), Home: () => goTo(0), End: () => goTo(shown.length - 1) };
+        if (able(proxy)) {
+          if (event.target.tagName !== "BUTTON") does[" "] = play;
+          Object.assign(does, { ",": () => stepFilm(-1), ".": () => stepFilm(1) });
+        }
+        if (!does[event.key]) return;
         event.preventDefault();
-        go(to);
+        does[event.key]();
       };
       addEventListener("keydown", key);
       return () => removeEventListener("keydown", key);
     });
-    const onPick = (picked) => go(nearest(shown, picked), picked);
+    const onPick = (picked) => go(placeOf(video, picked));
     return html`
       ${video.without_pictures && html`<p class="note">${video.without_pictures}</p>`}
       ${video.without_heat && html`<p class="note">${video.without_heat}</p>`}
-      <${vosBatch.Stage} video=${video} shown=${shown[place.at]} at=${place.at} asked=${place.asked} colours=${colours} only=${only}
-        onOnly=${setOnly} onStep=${(step) => go(place.at + step)} />
-      <${vosBatch.Filmstrip} video=${video} at=${place.at} colours=${colours} onChoose=${(at) => go(at)} />
-      <${vosBatch.Curves} video=${video} chosen=${shown[place.at].frame} onPick=${onPick} />
+      ${(problem || video.without_proxy) && html`<p class="note">${problem || video.without_proxy}</p>`}
+      <${vosBatch.Stage} video=${video} shown=${now} asked=${place.asked} colours=${colours} only=${only} onOnly=${setOnly}
+        onStep=${step} film=${film} onFilm=${onFilm} onPlay=${play} />
+      <${vosBatch.Filmstrip} video=${video} at=${place.at} colours=${colours} onChoose=${goTo} />
+      <${vosBatch.Curves} video=${video} chosen=${now.frame} onPick=${onPick} />
       <p class="keys quiet noprint">
         <span><i class="key">←</i> <i class="key">→</i> frames</span><span><i class="key">m</i> masks</span>
+        ${able(proxy) && html`<span><i class="key">space</i> film</span><span><i class="key">,</i> <i class="key">.</i> its frames</span>`}
         <span><i class="key">[</i> <i class="key">]</i> videos</span><span><i class="key">Esc</i> all videos</span></p>`;
   }
 

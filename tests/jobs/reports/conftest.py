@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from jobs.reports.report import Asked, write_report
+from jobs.reports.report import write_report
+from jobs.reports.reporter import Asked
 from tests.jobs.exports.outputs import Output, make_output
 from tests.jobs.reports.browser import launched, need_chromium
 

@@ -11,7 +11,8 @@ import pytest
 
 from jobs.reports.destination import INDEX
 from jobs.reports.heat import LEVELS, HeatMaps, heat_maps, ramp
-from jobs.reports.report import Asked, write_report
+from jobs.reports.report import write_report
+from jobs.reports.reporter import Asked
 from jobs.reviewing.same_run import SameRuns
 from pipeline.errors import InvalidInput
 from pipeline.input.manifest import PromptSource

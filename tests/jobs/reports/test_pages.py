@@ -12,7 +12,8 @@ from pycocotools import mask as coco
 
 from jobs.reports.destination import INDEX, put_assets, put_page
 from jobs.reports.health import health_of
-from jobs.reports.report import Asked, write_report
+from jobs.reports.report import write_report
+from jobs.reports.reporter import Asked
 from jobs.reports.scripts import data_script
 from jobs.reports.videos import VideoRow, columns_of
 from pipeline.output.batches import write_rows

@@ -6,7 +6,8 @@ import pytest
 
 from jobs.reports.destination import INDEX
 from jobs.reports.judging import judging
-from jobs.reports.report import Asked, write_report
+from jobs.reports.report import write_report
+from jobs.reports.reporter import Asked
 from jobs.reviewing.quality import load_model
 from jobs.reviewing.queue import Budget
 from pipeline.errors import InvalidOutput

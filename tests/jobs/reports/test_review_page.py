@@ -14,7 +14,8 @@ from jobs.datasets.decisions import read_decisions
 from jobs.pictures.encode import encode_png
 from jobs.pictures.mp4 import write_mp4
 from jobs.reports.destination import REVIEW
-from jobs.reports.report import Asked, write_report
+from jobs.reports.report import write_report
+from jobs.reports.reporter import Asked
 from model.synthetic import make_clip
 from pipeline.output.labels import committed_video
 from pipeline.output.marker import claim_output
