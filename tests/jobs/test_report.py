@@ -28,10 +28,18 @@ def test_it_says_what_was_written_and_where(made: Output, tmp_path: Path) -> Non
     assert summary(tmp_path)["health"]["receipt"]["price_per_hour"] == 2.5
 
 
+def test_films_are_counted(made: Output, tmp_path: Path) -> None:
+    result = call(made.url, "--to", str(tmp_path), "--manifest", made.manifest, "--proxy")
+    assert result.exit_code == 0
+    assert "2 videos, 0 without a result, 10 pictures, 2 films" in result.output
+    assert len(list(tmp_path.rglob("video.mp4"))) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--manifest", "nowhere.jsonl"], "no such manifest"),
+        (["--proxy"], "films are made of the videos"),
         (["--budget", "many"], "--budget is 'many'"),
         (["--model", "nowhere.json"], "no such model"),
     ],
