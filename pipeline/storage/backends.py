@@ -5,6 +5,7 @@ Errors come out as the store gave them; `pipeline.storage.store` says what they 
 
 import hashlib
 import io
+import mimetypes
 import os
 import posixpath
 import re
@@ -183,7 +184,11 @@ class _Remote:
         return cast(bytes, self._filesystem.cat_file(url))
 
     def put(self, url: str, data: bytes) -> None:
-        self._filesystem.pipe_file(url, data, **self._within(len(data)))
+        self._filesystem.pipe_file(url, data, **self._described(url), **self._within(len(data)))
+
+    def _described(self, url: str) -> dict[str, str]:
+        """What a store is told of a file that is put."""
+        return {}
 
     def put_file(self, url: str, local_path: str) -> None:
         self._filesystem.put_file(local_path, url, **self._within(os.path.getsize(local_path)))
@@ -248,6 +253,12 @@ class _Remote:
 
 
 class _S3(_Remote):
+    def _described(self, url: str) -> dict[str, str]:
+        # A browser shows pages of which the store says that they are pages, and saves the others as files. Whole files
+        # are described by s3fs.
+        kind, _ = mimetypes.guess_type(posixpath.basename(url))
+        return {} if kind is None else {"ContentType": kind}
+
     def endpoint(self) -> tuple[str, str]:
         self._filesystem.connect()
         meta = self._filesystem.s3.meta

@@ -1,7 +1,9 @@
 """A report from S3 to S3: manifest, videos, output and pages."""
 
+import urllib.request
 from pathlib import Path
 
+import fsspec
 import pytest
 from typer.testing import CliRunner
 
@@ -28,6 +30,29 @@ def test_it_is_the_same_as_a_local_one(moto_server: S3, environment: pytest.Monk
     assert {"index.html", "review.html", "data/queue.js", "data/summary.js"} < here.keys()
     different = {name for name, path in here.items() if there.get(name) != path.read_bytes()}
     assert different <= {"data/summary.js"}  # which says when it was made
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("index.html", "text/html"),
+        ("assets/base.css", "text/css"),
+        ("assets/main.js", "text/javascript"),
+        ("assets/icon.svg", "image/svg+xml"),
+        ("frames/a/1.jpg", "image/jpeg"),
+        ("1.parquet", "binary/octet-stream"),
+    ],
+)
+def test_the_store_knows_what_browsers_need_to(
+    moto_server: S3, environment: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
+    use(moto_server, environment)
+    store = Store(f"{ROOT}/kinds")
+    store.put(name, b"content")
+    address = fsspec.filesystem("s3").sign(f"{BUCKET}/reports/kinds/{name}")
+    with urllib.request.urlopen(address) as answer:
+        assert answer.headers["Content-Type"].split(";")[0] == kind
+        assert answer.read() == b"content"
 
 
 def _files(folder: Path) -> dict[str, Path]:
