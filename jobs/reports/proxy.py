@@ -8,7 +8,7 @@ The masks have the size of the film, so that browsers keep up with them.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from math import ceil
 
 from jobs.pictures.mp4 import FOLDER_FPS, Encoding, rate_of, write_mp4
@@ -62,14 +62,14 @@ def put_proxy(
     Raises KeyboardInterrupt where `stop` asks for it, InvalidInput where the video is not what was segmented any more,
     UnreadableVideo, FileNotFoundError when the result was replaced meanwhile, InvalidOutput, StoreUnavailable.
     """
-    first = int(curves.frame_T[0])
+    first, pace = int(curves.frame_T[0]), fps or FOLDER_FPS
     pictures = _pictures(task, found.size, range(first, first + len(curves.frame_T)), stop)
     height, width = shrunk_size(found.size, SHORTER_SIDE)
     proxy = Proxy(
         folder=f"proxies/{safe}",
         first=first,
-        frames=_put_film(store, f"proxies/{safe}/video.mp4", pictures, fps or FOLDER_FPS, task),
-        fps=rate_of(fps or FOLDER_FPS).as_integer_ratio(),
+        frames=_put_film(store, f"proxies/{safe}/video.mp4", pictures, pace, task),
+        fps=rate_of(pace).as_integer_ratio(),
         height=height,
         width=width,
     )
@@ -89,12 +89,13 @@ def _pictures(task: VideoTask, size: tuple[int, int], indices: range, stop: Call
 
 def _put_film(store: Store, name: str, pictures: Iterator[Rgb], fps: float, task: VideoTask) -> int:
     """Returns the number of frames."""
+    # Looked at here: what encoding raises may be a ValueError too, and says something else.
+    first = next(pictures, None)
+    if first is None:
+        raise InvalidInput(f"{task.video_uri} has none of the frames any more: segment it again")
     with Scratch() as scratch:
         film = scratch.folder / "video.mp4"
-        try:
-            frames = write_mp4(film, pictures, fps, _ENCODING)
-        except ValueError as error:
-            raise InvalidInput(f"{task.video_uri} has none of the frames any more: segment it again") from error
+        frames = write_mp4(film, chain([first], pictures), fps, _ENCODING)
         store.put_file(name, film)
     return frames
 

@@ -63,6 +63,10 @@ vosBatch.player = (() => {
       objects.then((loaded) => show(seen, loaded), (error) => onError(error.message));
     }
 
+    function start() {
+      film.current.play().catch((error) => error.name === "AbortError" || onError(error.message));
+    }
+
     function seek() {
       now.sought = frame;
       film.current.currentTime = ((frame - proxy.first + 0.5) * den) / num;
@@ -87,7 +91,7 @@ vosBatch.player = (() => {
       if (frame !== now.told) seek();
     }, [frame]);
     useEffect(() => {
-      if (playing) film.current.play().catch((error) => error.name === "AbortError" || onError(error.message));
+      if (playing) start();
       else {
         film.current.pause();
         if (now.sought === null) seenAgain(tell);
@@ -102,7 +106,7 @@ vosBatch.player = (() => {
 
     const ready = () => makeSeekable(film.current).then(() => {
       if (now.sought !== null) seek();
-      if (now.playing) film.current.play();
+      if (now.playing) start();
     });
     return html`<video ref=${film} src=${`${proxy.folder}/video.mp4`} muted playsinline preload="auto"
         onLoadedMetadata=${ready} onEnded=${onEnd} onError=${() => onError("this browser cannot play the film (H.264)")}></video>
