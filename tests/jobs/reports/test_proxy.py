@@ -67,12 +67,12 @@ def test_a_frame_of_the_film_says_what_its_picture_says(filmed: Path) -> None:
         assert [{**one, "rle": ""} for one in found[shown["frame"]]] == plain
 
 
-def put_large(folder: Path, frames: int, *, masked: int | None = None) -> tuple[str, str]:
-    """A video of 720 x 1000 and an output of as many frames, or of `masked`: their URL and manifest."""
+def put_large(folder: Path, frames: int, *, masked: int | None = None, first: int = 0) -> tuple[str, str]:
+    """A video of 720 x 1000 and an output of as many frames, or of `masked` from `first` on: their URL and manifest."""
     store = Store(str(folder / "out"))
     claim_output(store)
     place = [{7: box(720, 1000, 100 + place, 300, 400, 600)} for place in range(masked or frames)]
-    put_video(store, "large", place)
+    put_video(store, "large", place, first=first)
     write_mp4(folder / "large.mp4", [grey(720, 1000, 40 + place % 100) for place in range(frames)], 25)
     row = {"video_id": "large", "video_uri": "large.mp4", "mask_uri": "none.png", "mask_frame": 0}
     (folder / "manifest.jsonl").write_text(json.dumps(row) + "\n")
@@ -115,6 +115,13 @@ def test_a_video_that_was_replaced_has_no_film_and_the_page_says_so(tmp_path: Pa
     assert (page["proxy"], written.proxies) == (None, 0)
     assert page["without_proxy"] == written.without_proxy["large"]
     assert "another size" in page["without_proxy"]
+    assert not (tmp_path / "to/proxies").exists()
+
+
+def test_a_video_that_ends_before_its_masks_has_no_film(tmp_path: Path) -> None:
+    output, manifest = put_large(tmp_path, 2, masked=1, first=9)
+    written = write_report(output, str(tmp_path / "to"), Asked(manifest=manifest, proxy=True))
+    assert "large.mp4" in written.without_proxy["large"]
     assert not (tmp_path / "to/proxies").exists()
 
 
